@@ -1,0 +1,106 @@
+package testudo
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Record is a neutral fact that sense wrote down. The concrete types are
+// in this package: Conn, DNS, TLS, HTTP and so on; readers switch on the type.
+//
+// A field's `log` tag is its Zeek name and, after a comma, how it is written
+// where the Go type does not say: "port", "set". Fields without a tag are
+// ours alone and do not appear in Zeek-compatible logs.
+//
+// A record is only valid while it is handed over. Strings in it may be kept;
+// slices must be copied.
+type Record interface {
+	// Log is the name of the Zeek log the record belongs to: "conn", "dns".
+	Log() string
+	// Base is what all records share. It is never nil.
+	Base() *Meta
+}
+
+// Meta is what all records share: when, which conversation, and, once
+// annotate has seen it, what the world knew.
+type Meta struct {
+	Time  Time    // ts: when the fact began
+	UID   UID     // conn it belongs to, 0 for none
+	ID    ConnID  // its two ends
+	About Context // set by annotate, empty before
+}
+
+// Base returns m, so that embedding Meta makes a Record.
+func (m *Meta) Base() *Meta { return m }
+
+// Context is what was known about a record's two ends when it happened. Only
+// annotate writes it; detectors read it instead of looking things up.
+type Context struct {
+	OrigLocal, RespLocal bool
+
+	// Host is the machine of ours the record is about: the originator if it
+	// is local, else the responder if that is local, else invalid. Peer is
+	// the other end, Outbound whether Host began the conversation.
+	Host, Peer netip.Addr
+	Outbound   bool
+
+	// Name is what Host calls Peer: the TLS or QUIC server name, the HTTP
+	// host, or the DNS name this host had resolved to the address, whichever
+	// is known best; empty if it used the bare address. NameBy says which:
+	// "tls", "http", "dns". Domain is Name's registered domain.
+	Name, NameBy, Domain string
+
+	// HostsSeen is how many machines of ours exist in this traffic so far,
+	// PeerHosts how many of them have used Peer (its Domain where known)
+	// until now, this one included.
+	HostsSeen, PeerHosts int
+	// PeerSince is when our network first used Peer (its Domain where
+	// known), HostSince when this Host first did.
+	PeerSince, HostSince Time
+	// Known is how long this input has been watched when the record
+	// happened: below a day "first seen" says little.
+	Known time.Duration
+
+	// Shared says the peer serves many unrelated names here or is on a list
+	// of shared infrastructure; PeerNames how many registered domains were
+	// resolved to its address.
+	Shared    bool
+	PeerNames int
+	// Resolver, and so on: what this machine of ours or this peer is used
+	// for by others, learned from traffic.
+	PeerRole Role
+
+	// Hits are indicators that match anything in the record.
+	Hits []Hit
+}
+
+// Role is a set of services that a machine was seen to give to several others.
+type Role uint16
+
+// The services that make a machine ordinary to talk to often.
+const (
+	RoleResolver Role = 1 << iota
+	RoleTime
+	RoleMail
+	RoleWeb
+	RoleProxy
+)
+
+// A Hit is an indicator that matched an observable of a record.
+type Hit struct {
+	Value  string // the indicator as listed
+	Field  string // what matched: "resp", "query", "server_name"
+	Source string // the list it came from
+	Note   string // what the list says of it
+}
+
+// Weird is a protocol violation worth keeping. It is no sighting.
+type Weird struct {
+	Meta
+	Name   string `log:"name"`
+	Addl   string `log:"addl"`
+	Source string `log:"source"`
+}
+
+// Log returns "weird".
+func (*Weird) Log() string { return "weird" }
