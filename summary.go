@@ -1,0 +1,52 @@
+package testudo
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Summary is what a run says of itself: what was read, what counts as ours,
+// how far the answer reaches. Every "nothing found" rests on it.
+type Summary struct {
+	Inputs         []string // as the user named them
+	Skipped        []Skip   // what could not be read, or only in part
+	Packets, Bytes int64    // frames and their bytes on the wire
+	Conns, Records int64
+	First, Last    Time
+	Hosts          int // machines of ours that were seen
+	Malformed      int64
+	Weirds         int64
+	Dropped        int64 // frames a live source lost
+	BySeverity     [Critical + 1]int
+
+	Local        []netip.Prefix // what counts as ours
+	LocalGuessed bool           // by who answers whom, as none of the default networks occurs
+	Detectors    []Judgement    // one a detector, sorted by name
+	Shed         []Shed         // what fell to a budget, by cause
+	NewHosts     int            // hosts of ours seen for less than a day
+
+	IntelLists, Indicators int
+	IntelNewest            Time
+
+	Wall    time.Duration // how long the run took; not reproducible
+	Workers int
+}
+
+// Skip is an input, or the rest of one, that could not be read.
+type Skip struct{ Input, Reason string }
+
+// Judgement says whether a detector had what it needs.
+type Judgement struct {
+	Detector string
+	Full     bool
+	Lacked   string // "slow beacons (needs hours)"; empty if Full
+}
+
+// Shed counts what fell to one budget.
+type Shed struct {
+	Cause string // "conns", "stream bytes", "beacon pairs"
+	Count int64
+}
+
+// Span returns how much traffic time the run covers.
+func (s *Summary) Span() time.Duration { return s.Last.Sub(s.First) }
