@@ -109,3 +109,12 @@ func Entropy(b []byte) float64 {
 	}
 	return h
 }
+
+// UnmarshalText reads RFC 3339.
+func (t *Time) UnmarshalText(b []byte) error {
+	std, err := time.Parse(time.RFC3339Nano, string(b))
+	if err == nil {
+		*t = TimeOf(std)
+	}
+	return err
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/testudo-shield/testudo/shield"
+)
+
+func (a *app) benchCommand() *cobra.Command {
+	var f replayFlags
+	var seconds float64
+	c := &cobra.Command{
+		Use:   "bench PATH",
+		Short: "Measure the whole pipeline on a capture held in memory",
+		Long: "bench reads the capture into memory once and replays it in a loop through the whole pipeline,\n" +
+			"addresses and times shifted each round so that state keeps growing as it would live.",
+		Example: "  testudo bench --seconds 10 your.pcap",
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return exitError{exitUsage, errors.New("bench: name one capture:  testudo bench your.pcap")}
+			}
+			if err := a.format("text", "json"); err != nil {
+				return err
+			}
+			set, err := a.settings(f)
+			if err != nil {
+				return err
+			}
+			m, err := shield.Bench{Parts: parts(), Settings: set, Path: args[0], For: time.Duration(seconds * float64(time.Second))}.Run(c.Context())
+			if err != nil {
+				return exitError{exitInput, fmt.Errorf("%s: %w", args[0], err)}
+			}
+			return a.printBench(m)
+		},
+	}
+	c.Flags().Float64Var(&seconds, "seconds", 10, "how long to go round")
+	c.Flags().IntVar(&f.workers, "workers", 0, "goroutines that read and judge; 0 is one a core")
+	c.Flags().StringSliceVar(&f.local, "local", nil, "networks we protect, as `CIDR[,CIDR]`")
+	return c
+}
+
+func (a *app) printBench(m shield.Measured) error {
+	st := m.Stages
+	stages := []struct {
+		name string
+		d    time.Duration
+	}{{"read and decode", st.Read}, {"sense", st.Sense}, {"order and annotate", st.Annotate}, {"judge", st.Judge}, {"incidents", st.Incident}}
+	var total time.Duration
+	for _, s := range stages {
+		total += s.d
+	}
+	if a.output == "json" {
+		shares := map[string]float64{}
+		for _, s := range stages {
+			shares[s.name] = s.d.Seconds() / max(total.Seconds(), 1e-9)
+		}
+		return json.NewEncoder(a.stdout).Encode(struct {
+			Type   string `json:"type"`
+			Schema int    `json:"schema"`
+			shield.Measured
+			Stages map[string]float64 `json:"stages"`
+		}{"bench", 1, m, shares})
+	}
+	fmt.Fprintf(a.stdout, "%s packets/s  %.2f Gbit/s  %.0f ns/packet per core  (%d rounds, %s packets, %d workers)\n",
+		count(m.PacketsPerS), m.GbitPerS, m.NsPerPacketCore, m.Rounds, count(float64(m.Packets)), m.Workers)
+	fmt.Fprintf(a.stdout, "%.3f allocations and %.0f bytes a packet  %.0f MB peak  live heap %+.1f MB since the first round\n",
+		m.AllocsPerPacket, m.BytesPerPacket, float64(m.PeakRSS)/1e6, float64(m.HeapGrowth)/1e6)
+	for _, s := range stages {
+		if _, err := fmt.Fprintf(a.stdout, "  %-20s %4.0f %%\n", s.name, 100*s.d.Seconds()/max(total.Seconds(), 1e-9)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"github.com/testudo-shield/testudo/judge/detector"
+	"github.com/testudo-shield/testudo/judge/detector/bruteforce"
+	"github.com/testudo-shield/testudo/judge/detector/indicator"
+	"github.com/testudo-shield/testudo/judge/detector/scan"
+	"github.com/testudo-shield/testudo/sense/protocol"
+	"github.com/testudo-shield/testudo/sense/protocol/dhcp"
+	"github.com/testudo-shield/testudo/sense/protocol/dns"
+	// "github.com/testudo-shield/testudo/sense/protocol/ftp"
+	"github.com/testudo-shield/testudo/sense/protocol/http"
+	"github.com/testudo-shield/testudo/sense/protocol/icmp"
+	"github.com/testudo-shield/testudo/sense/protocol/ntp"
+	// "github.com/testudo-shield/testudo/sense/protocol/opaque"
+	"github.com/testudo-shield/testudo/sense/protocol/quic"
+	"github.com/testudo-shield/testudo/sense/protocol/smtp"
+	"github.com/testudo-shield/testudo/sense/protocol/ssh"
+	"github.com/testudo-shield/testudo/sense/protocol/tls"
+	"github.com/testudo-shield/testudo/sense/source"
+	"github.com/testudo-shield/testudo/sense/source/pcap"
+	"github.com/testudo-shield/testudo/sense/source/zeek"
+	"github.com/testudo-shield/testudo/shield"
+)
+
+// parts is what this binary is put together from: one line a leaf, sorted.
+func parts() shield.Parts {
+	return shield.Parts{Sources: sources(), Protocols: protocols(), Detectors: detectors()}
+}
+
+func sources() []source.Opener {
+	return []source.Opener{
+		{Name: "capture", Sniff: pcap.Sniff, Frames: pcap.Open},
+		{Name: "zeek log", Sniff: zeek.Sniff, Records: func(paths ...string) (source.Records, error) { return zeek.Open(paths...) }},
+	}
+}
+
+func protocols() []protocol.Protocol {
+	return []protocol.Protocol{
+		dhcp.Protocol(),
+		dns.Protocol(),
+		// ftp.DataProtocol(),
+		// ftp.Protocol(),
+		http.Protocol(),
+		icmp.Protocol(),
+		ntp.Protocol(),
+		// opaque.Protocol(),
+		quic.Protocol(),
+		smtp.Protocol(),
+		ssh.Protocol(),
+		tls.Protocol(),
+	}
+}
+
+func detectors() []detector.Detector {
+	return []detector.Detector{
+		bruteforce.Detector(),
+		indicator.Detector(),
+		scan.Detector(),
+	}
+}

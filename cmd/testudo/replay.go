@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/engine"
+	"github.com/testudo-shield/testudo/shield"
+	"github.com/testudo-shield/testudo/tell/report"
+)
+
+// replayFlags are the flags of commands that judge traffic.
+type replayFlags struct {
+	local         []string
+	intel         []string
+	workers       int
+	records       string
+	recordsFormat string
+	progress      string
+	failOn        string
+	noTiming      bool
+	all           bool
+	plain         bool
+}
+
+func (f *replayFlags) register(c *cobra.Command) {
+	fl := c.Flags()
+	fl.StringSliceVar(&f.local, "local", nil, "networks we protect, as `CIDR[,CIDR]` (default: the private ones)")
+	fl.StringSliceVar(&f.intel, "intel", nil, "`FILE|DIR` of indicators, one a line; may repeat")
+	fl.IntVar(&f.workers, "workers", 0, "goroutines that read and judge; 0 is one a core")
+	fl.StringVar(&f.records, "records", "", "also write the records to `DIR` as Zeek logs")
+	fl.StringVar(&f.recordsFormat, "records-format", "tsv", "`FORMAT` of the records: tsv or json")
+	fl.StringVar(&f.progress, "progress", "auto", "progress on stderr: auto, plain or none")
+	fl.StringVar(&f.failOn, "fail-on", "none", "exit 1 on an incident of this `LEVEL` or above: none, info, low, medium, high, critical")
+	fl.BoolVar(&f.noTiming, "no-timing", false, "leave out how long it took, so that equal runs give equal bytes")
+	fl.BoolVar(&f.all, "all", false, "show also what needs nobody")
+	fl.BoolVar(&f.plain, "plain", false, "no colour, no drawing")
+}
+
+func (a *app) replayCommand() *cobra.Command {
+	var f replayFlags
+	c := &cobra.Command{
+		Use:   "replay [flags] PATH...",
+		Short: "Read recorded traffic and say what attack is in it",
+		Long: "replay reads captures (pcap, pcapng, also .gz and .zst; - is stdin), Zeek logs, or folders of them,\n" +
+			"merged by traffic time, and prints the incidents in them. It writes nothing unless --records is given.",
+		Example: "  testudo replay your.pcap\n  testudo replay -o json --local 192.0.2.0/24 monday.pcap tuesday.pcap.gz",
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return exitError{exitUsage, errors.New("replay: name a capture:  testudo replay your.pcap")}
+			}
+			return a.replay(c.Context(), f, args)
+		},
+	}
+	f.register(c)
+	return c
+}
+
+func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
+	if err := a.format("text", "json", "csv"); err != nil {
+		return err
+	}
+	level, limited, err := failLevel(f.failOn)
+	if err != nil {
+		return err
+	}
+	set, err := a.settings(f)
+	if err != nil {
+		return err
+	}
+	show, err := a.meter(f.progress, paths)
+	if err != nil {
+		return err
+	}
+	set.Progress = show.update
+	res, err := shield.Replay{
+		Parts: parts(), Settings: set, Paths: paths, Stdin: a.stdin,
+		RecordsDir: f.records, RecordsFormat: f.recordsFormat,
+	}.Run(ctx)
+	show.done()
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, shield.ErrNoInput) {
+		return exitError{exitInput, err}
+	}
+	if werr := a.print(f, res); werr != nil {
+		return exitError{exitInput, werr}
+	}
+	return a.verdict(res, err, level, limited)
+}
+
+// verdict turns a run into an exit code; what was skipped is said on stderr.
+func (a *app) verdict(res engine.Result, err error, level testudo.Severity, limited bool) error {
+	if errors.Is(err, context.Canceled) {
+		return exitError{exitInterrupted, errors.New("interrupted; what was read before is reported above")}
+	}
+	for _, s := range res.Summary.Skipped {
+		fmt.Fprintf(a.stderr, "testudo: %s: %s\n", terminal(s.Input), terminal(s.Reason))
+	}
+	if len(res.Summary.Skipped) > 0 {
+		return exitError{exitInput, errors.New("")}
+	}
+	for i := range res.Incidents {
+		if limited && res.Incidents[i].Severity >= level {
+			return exitError{exitFindings, errors.New("")}
+		}
+	}
+	return nil
+}
+
+func failLevel(word string) (testudo.Severity, bool, error) {
+	if word == "none" {
+		return 0, false, nil
+	}
+	level, err := testudo.ParseSeverity(word)
+	if err != nil {
+		return 0, false, exitError{exitUsage, fmt.Errorf("--fail-on: %w, or none", err)}
+	}
+	return level, true, nil
+}
+
+// settings joins the configuration file and the flags.
+func (a *app) settings(f replayFlags) (shield.Settings, error) {
+	c, err := loadConfig(a.config)
+	if err != nil {
+		return shield.Settings{}, err
+	}
+	if len(f.local) > 0 {
+		c.Local = f.local
+	}
+	s := shield.Settings{Workers: max(f.workers, 0), Budgets: c.Budgets.engine()}
+	if s.Workers == 0 {
+		s.Workers = c.Workers
+	}
+	if s.Workers <= 0 {
+		s.Workers = runtime.GOMAXPROCS(0)
+	}
+	if s.GuessLocal = len(c.Local) == 0; s.GuessLocal {
+		c.Local = defaultLocal
+	}
+	if s.Local, err = prefixes(c.Local); err != nil {
+		return s, exitError{exitUsage, err}
+	}
+	if err := s.LoadIntel(append(c.Intel, f.intel...)); err != nil {
+		return s, exitError{exitInput, err}
+	}
+	return s, nil
+}
+
+func (a *app) print(f replayFlags, res engine.Result) error {
+	switch a.output {
+	case "json":
+		return report.JSON(a.stdout, res.Incidents, &res.Summary, !f.noTiming)
+	case "csv":
+		return report.CSV(a.stdout, res.Incidents)
+	}
+	return report.Text(a.stdout, res.Incidents, &res.Summary, report.TextOptions{
+		Width: width(a.stdout), Color: colour(a.stdout) && !f.plain, Plain: f.plain,
+		All: f.all, Zone: time.Local, Version: version,
+	})
+}

@@ -1,0 +1,313 @@
+// Package engine is the data plane: it joins sense and judge. One packet's way
+// through the shield can be read here from top to bottom:
+//
+//	reader  frames are decoded, clocked and sorted into 64 logical shards by
+//	        host pair (reader.go, clock.go)
+//	sense   workers run the flow shards; records come out (sense.go)
+//	order   records of complete ticks are put in one order (judge.go)
+//	judge   each is annotated, then goes to the detectors' own 64 shards by
+//	        the key each declares; sightings come out (judge.go)
+//	        and become incidents
+//
+// Budgets belong to logical shards and time to the traffic, so every output
+// byte is the same for one worker or eight. Engine alone owns the wall clock.
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/judge/detector"
+	"github.com/testudo-shield/testudo/sense/flow"
+	"github.com/testudo-shield/testudo/sense/packet"
+	"github.com/testudo-shield/testudo/sense/protocol"
+	"github.com/testudo-shield/testudo/sense/source"
+)
+
+// Shards is the number of logical shards, of flows and again of detectors. It
+// is part of the meaning of every budget and never follows the machine.
+const Shards = 64
+
+// Config is what a run is made of. Frames and Records are its inputs; either
+// may be nil.
+type Config struct {
+	Workers   int // goroutines for sense and judge; at least 1
+	Frames    source.Frames
+	Records   RecordSource
+	Protocols []protocol.Protocol
+	Detectors []detector.Detector
+	Budgets   Budgets
+
+	// Local are the networks we protect. If none of their addresses occurs
+	// among the first packets and GuessLocal is set, who answers whom decides.
+	Local      []netip.Prefix
+	GuessLocal bool
+
+	Match    func(testudo.Record) []testudo.Hit
+	IsShared func(netip.Addr, string) bool
+
+	// Tap is given every record after it was annotated, in order; nil for
+	// none. The record is only valid during the call.
+	Tap func(testudo.Record) error
+	// Progress is called about five times a second; nil for none.
+	Progress func(Progress)
+	// Rewrite may change a packet after it was decoded; for the benchmark.
+	Rewrite func(*packet.Packet)
+	// Seen is called with the number of frames read when an epoch has passed
+	// through all stages; for the benchmark.
+	Seen func(frames int64)
+}
+
+// RecordSource is an input of records that another sensor wrote, in order of
+// time. Next returns io.EOF at the end.
+type RecordSource interface {
+	Next() (testudo.Record, error)
+}
+
+// Budgets bound the memory of a run. They are shared out evenly to the
+// logical shards.
+type Budgets struct {
+	Conns     int // live conversations
+	Streams   int // bytes held to put streams in order
+	Fragments int // bytes held to join fragments
+	Entries   int // things a detector or the annotator may remember, each
+	Sightings int
+}
+
+// DefaultBudgets keep every run under half a gigabyte.
+func DefaultBudgets() Budgets {
+	return Budgets{Conns: 1 << 18, Streams: 64 << 20, Fragments: 8 << 20, Entries: 1 << 16, Sightings: 20000}
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Frames      int64
+	Read, Total int64 // bytes of input
+	Sightings   int
+}
+
+// Result is what a run found.
+type Result struct {
+	Incidents []testudo.Incident
+	Summary   testudo.Summary
+	Stages    Stages
+	// ReadError is what ended the input before its end, nil for nothing.
+	ReadError error
+}
+
+// Stages is the processor time spent in each stage, summed over workers.
+type Stages struct{ Read, Sense, Annotate, Judge, Incident time.Duration }
+
+// Run reads the inputs to their end, or until ctx is done, and returns what
+// was found so far in either case.
+func Run(ctx context.Context, cfg Config) (Result, error) {
+	cfg.Workers = max(1, cfg.Workers)
+	start := time.Now()
+	e := newEngine(cfg)
+	err := e.run(ctx)
+	res := e.result()
+	res.Summary.Wall, res.Summary.Workers = time.Since(start), cfg.Workers
+	return res, err
+}
+
+type engine struct {
+	cfg       Config
+	sense     *sense
+	judge     *judge
+	reader    *reader
+	clock     testudo.Time // of the last epoch
+	stages    Stages
+	readError error
+	lastShown time.Time
+	logs      *recordFeed
+}
+
+func newEngine(cfg Config) *engine {
+	e := &engine{cfg: cfg}
+	if cfg.Frames != nil {
+		e.reader = newReader(cfg.Frames, packet.New(packet.Config{FragmentBytes: cfg.Budgets.Fragments}), cfg.Rewrite)
+	}
+	if cfg.Records != nil {
+		e.logs = &recordFeed{src: cfg.Records}
+	}
+	e.sense = newSense(cfg, flow.Config{
+		Conns:       cfg.Budgets.Conns / Shards,
+		StreamBytes: cfg.Budgets.Streams / Shards,
+	})
+	return e
+}
+
+func (e *engine) run(ctx context.Context) error {
+	local, guessed := e.cfg.Local, false
+	var held []*epoch
+	if e.reader != nil {
+		if e.cfg.GuessLocal {
+			held = e.reader.ahead(guessPackets / epochPackets)
+			local, guessed = chooseLocal(e.cfg.Local, held)
+		}
+		go e.reader.loop(ctx)
+	}
+	e.judge = newJudge(e.cfg, local, guessed)
+	if e.reader != nil {
+		for _, ep := range held {
+			if err := e.pass(ctx, ep); err != nil {
+				return err
+			}
+		}
+		for ep := range e.reader.out {
+			if err := e.pass(ctx, ep); err != nil {
+				return err
+			}
+		}
+		e.readError = e.reader.err
+	}
+	return e.finish(ctx)
+}
+
+// pass takes one epoch of packets through all stages.
+func (e *engine) pass(ctx context.Context, ep *epoch) error {
+	if err := ctx.Err(); err != nil {
+		return errors.Join(err, e.finish(context.WithoutCancel(ctx)))
+	}
+	t := time.Now()
+	e.clock = ep.clock
+	e.sense.run(ep)
+	e.stages.Sense += time.Since(t)
+	e.reader.recycle(ep)
+	if err := e.advance(tickOf(ep.clock)); err != nil {
+		return err
+	}
+	e.show()
+	if e.cfg.Seen != nil {
+		e.cfg.Seen(ep.frames)
+	}
+	return nil
+}
+
+// advance judges all records of ticks before limit.
+func (e *engine) advance(limit int64) error {
+	t := time.Now()
+	items := e.sense.take(limit)
+	if e.logs != nil {
+		var err error
+		if items, err = e.logs.join(items, limit); err != nil {
+			e.readError = errors.Join(e.readError, err)
+		}
+	}
+	err := e.judge.order(items)
+	mid := time.Now()
+	e.judge.run(e.cfg.Workers)
+	e.stages.Annotate += mid.Sub(t)
+	e.stages.Judge += time.Since(mid)
+	return err
+}
+
+func (e *engine) finish(ctx context.Context) error {
+	if e.judge == nil {
+		e.judge = newJudge(e.cfg, e.cfg.Local, false)
+	}
+	e.sense.flush(e.clock)
+	// Logs may be longer than memory: an hour at a time.
+	for e.logs != nil && !e.logs.done {
+		if err := ctx.Err(); err != nil {
+			break
+		}
+		if err := e.advance(e.logs.nextLimit()); err != nil {
+			return err
+		}
+		e.show()
+	}
+	if err := e.advance(endOfTime); err != nil {
+		return err
+	}
+	e.judge.end(e.cfg.Workers)
+	return ctx.Err()
+}
+
+func (e *engine) show() {
+	if e.cfg.Progress == nil || time.Since(e.lastShown) < 200*time.Millisecond {
+		return
+	}
+	e.lastShown = time.Now()
+	p := Progress{Sightings: e.judge.builder.Len()}
+	if e.reader != nil {
+		p.Frames = e.reader.frames.Load()
+		p.Read, p.Total = e.reader.progress()
+	}
+	e.cfg.Progress(p)
+}
+
+func (e *engine) result() Result {
+	t := time.Now()
+	res := Result{Incidents: e.judge.builder.Incidents(), ReadError: e.readError}
+	e.stages.Incident = time.Since(t)
+	s := &res.Summary
+	if e.reader != nil {
+		e.reader.summarise(s)
+		e.stages.Read = e.reader.busy
+	}
+	e.sense.summarise(s)
+	e.judge.summarise(s)
+	for i := range res.Incidents {
+		s.BySeverity[res.Incidents[i].Severity]++
+	}
+	res.Stages = e.stages
+	return res
+}
+
+// recordFeed mixes records from logs into the stream of our own.
+type recordFeed struct {
+	src  RecordSource
+	next testudo.Record
+	at   testudo.Time
+	done bool
+}
+
+// peek makes sure next holds the next record; at never runs backwards.
+func (f *recordFeed) peek() error {
+	if f.next != nil || f.done {
+		return nil
+	}
+	r, err := f.src.Next()
+	if err != nil {
+		f.done = true
+		if err == io.EOF {
+			return nil
+		}
+		return err
+	}
+	f.next = r
+	f.at = max(f.at, written(r))
+	return nil
+}
+
+// written is when a sensor could first have written r.
+func written(r testudo.Record) testudo.Time {
+	if c, ok := r.(*testudo.Conn); ok {
+		return c.Time.Add(c.Duration)
+	}
+	return r.Base().Time
+}
+
+func (f *recordFeed) join(items []item, limit int64) ([]item, error) {
+	for {
+		if err := f.peek(); err != nil || f.next == nil || tickOf(f.at) >= limit {
+			sortItems(items)
+			return items, err
+		}
+		items = append(items, item{f.at, f.next})
+		f.next = nil
+	}
+}
+
+// nextLimit returns a tick an hour after the next record.
+func (f *recordFeed) nextLimit() int64 {
+	if f.peek() != nil || f.next == nil {
+		return endOfTime
+	}
+	return tickOf(f.at.Add(time.Hour)) + 1
+}

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/testudo-shield/testudo/sense/packet"
+)
+
+// chooseLocal returns local if any of its addresses occurs in the packets.
+// Otherwise it guesses: the host with the most different partners is ours
+// (among equals the one that spoke first), with its neighbourhood.
+func chooseLocal(local []netip.Prefix, held []*epoch) (chosen []netip.Prefix, guessed bool) {
+	type tally struct {
+		addr     netip.Addr
+		order    int
+		partners map[netip.Addr]bool
+	}
+	const enough = 4096 // hosts, and partners of each, looked at
+	hosts := map[netip.Addr]*tally{}
+	meet := func(a, b netip.Addr) {
+		t := hosts[a]
+		if t == nil {
+			if len(hosts) >= enough {
+				return
+			}
+			t = &tally{addr: a, order: len(hosts), partners: map[netip.Addr]bool{}}
+			hosts[a] = t
+		}
+		if len(t.partners) < enough {
+			t.partners[b] = true
+		}
+	}
+	for _, ep := range held {
+		for i := range ep.packets {
+			p := &ep.packets[i]
+			if p.Kind != packet.KindIP {
+				continue
+			}
+			src, dst := p.Src.Addr(), p.Dst.Addr()
+			if ours(local, src) || ours(local, dst) {
+				return local, false
+			}
+			if dst.IsMulticast() || src.IsUnspecified() || isBroadcast(dst) {
+				continue
+			}
+			meet(src, dst)
+			meet(dst, src)
+		}
+	}
+	if len(hosts) == 0 {
+		return local, false
+	}
+	all := make([]*tally, 0, len(hosts))
+	for _, t := range hosts {
+		all = append(all, t)
+	}
+	hub := slices.MinFunc(all, func(x, y *tally) int {
+		return cmp.Or(cmp.Compare(len(y.partners), len(x.partners)), cmp.Compare(x.order, y.order))
+	})
+	bits := 24
+	if hub.addr.Is6() {
+		bits = 64
+	}
+	p, _ := hub.addr.Prefix(bits)
+	return append(slices.Clone(local), p), true
+}
+
+func within(local []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(local, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// ours leaves out link-local addresses, which every machine has: they do not
+// tell whose network it is.
+func ours(local []netip.Prefix, a netip.Addr) bool {
+	return !a.IsLinkLocalUnicast() && !a.IsMulticast() && within(local, a)
+}
+
+func isBroadcast(a netip.Addr) bool { return a.Is4() && a.As4()[3] == 255 && a.As4()[0] == 255 }

@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/sense/packet"
+	"github.com/testudo-shield/testudo/sense/source"
+)
+
+const (
+	// epochPackets and epochBytes bound what travels from the reader to the
+	// workers at once.
+	epochPackets = 8192
+	epochBytes   = 4 << 20
+	// guessPackets is how many packets are looked at to guess which hosts
+	// are ours.
+	guessPackets = 8 * epochPackets
+)
+
+// epoch is a run of packets in file order, sorted into shards. Its bytes are
+// its own, so the reader can go on while workers read them.
+type epoch struct {
+	packets []packet.Packet
+	shards  [Shards][]int32 // indices into packets
+	arena   []byte
+	clock   testudo.Time // watermark after the last packet
+	frames  int64
+}
+
+// reader turns frames into epochs, alone on its goroutine.
+type reader struct {
+	src     source.Frames
+	dec     *packet.Decoder
+	rewrite func(*packet.Packet)
+	clock   clock
+	out     chan *epoch
+	spare   chan *epoch
+	err     error // set before out is closed
+	ended   bool
+	frames  atomic.Int64
+	read    atomic.Int64
+	total   atomic.Int64
+	bytes   int64
+	first   testudo.Time
+	last    testudo.Time
+	busy    time.Duration
+}
+
+func newReader(src source.Frames, dec *packet.Decoder, rewrite func(*packet.Packet)) *reader {
+	return &reader{src: src, dec: dec, rewrite: rewrite, out: make(chan *epoch, 2), spare: make(chan *epoch, 16)}
+}
+
+// ahead reads up to n epochs on the caller's goroutine, before loop.
+func (r *reader) ahead(n int) (held []*epoch) {
+	for len(held) < n && !r.ended {
+		if ep := r.fill(); ep.frames > 0 {
+			held = append(held, ep)
+		}
+	}
+	return held
+}
+
+// loop sends epochs until the input ends or ctx is done.
+func (r *reader) loop(ctx context.Context) {
+	defer close(r.out)
+	for !r.ended {
+		ep := r.fill()
+		select {
+		case r.out <- ep:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *reader) recycle(ep *epoch) {
+	select {
+	case r.spare <- ep:
+	default:
+	}
+}
+
+func (r *reader) fresh() *epoch {
+	select {
+	case ep := <-r.spare:
+		ep.packets, ep.arena, ep.frames = ep.packets[:0], ep.arena[:0], 0
+		for i := range ep.shards {
+			ep.shards[i] = ep.shards[i][:0]
+		}
+		return ep
+	default:
+		return &epoch{packets: make([]packet.Packet, 0, epochPackets), arena: make([]byte, 0, epochBytes)}
+	}
+}
+
+// fill reads the next epoch. At the end of the input it sets ended and err.
+func (r *reader) fill() *epoch {
+	start := time.Now()
+	ep := r.fresh()
+	var f source.Frame
+	for len(ep.packets) < epochPackets && ep.frames < 4*epochPackets {
+		if err := r.src.Next(&f); err != nil {
+			r.ended = true
+			if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				r.err = err
+			}
+			break
+		}
+		ep.frames++
+		r.take(ep, &f)
+		if len(ep.arena)+(256<<10) > epochBytes {
+			break
+		}
+	}
+	ep.clock = r.clock.now
+	r.frames.Add(ep.frames)
+	read, total := r.src.Progress()
+	r.read.Store(read)
+	r.total.Store(total)
+	r.busy += time.Since(start)
+	return ep
+}
+
+// take decodes one frame into the epoch.
+func (r *reader) take(ep *epoch, f *source.Frame) {
+	now := r.clock.see(f.Time)
+	r.bytes += int64(f.Length)
+	if r.first == 0 || f.Time < r.first {
+		r.first = f.Time
+	}
+	r.last = max(r.last, f.Time)
+	at := len(ep.arena)
+	ep.arena = append(ep.arena, f.Data...)
+	n := len(ep.packets)
+	ep.packets = ep.packets[:n+1]
+	p := &ep.packets[n]
+	if !r.dec.Decode(f.Link, f.Time, f.Length, ep.arena[at:], p) {
+		ep.packets = ep.packets[:n]
+		return
+	}
+	if p.Joined {
+		// The reassembler's buffer is only lent.
+		at = len(ep.arena)
+		ep.arena = append(ep.arena, p.Payload...)
+		p.Payload = ep.arena[at:]
+	}
+	p.Clock = now
+	if r.rewrite != nil {
+		r.rewrite(p)
+	}
+	s := p.Hash % Shards
+	ep.shards[s] = append(ep.shards[s], int32(n))
+}
+
+func (r *reader) progress() (read, total int64) { return r.read.Load(), r.total.Load() }
+
+func (r *reader) summarise(s *testudo.Summary) {
+	c := r.dec.Counts()
+	s.Packets, s.Bytes = r.frames.Load(), r.bytes
+	s.First, s.Last = r.first, r.last
+	s.Malformed = int64(c.MalformedTotal())
+}

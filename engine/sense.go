@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/sense/flow"
+)
+
+// item is a record with the moment of traffic time at which it came out.
+type item struct {
+	at testudo.Time
+	r  testudo.Record
+}
+
+// sense is the flow shards and the records they have written that were not
+// judged yet.
+type sense struct {
+	shards  [Shards]*flow.Shard
+	written [Shards][]item
+	taken   []item // reused
+	workers int
+	weirds  [Shards]int64
+}
+
+func newSense(cfg Config, fc flow.Config) *sense {
+	s := &sense{workers: cfg.Workers}
+	for i := range s.shards {
+		s.shards[i] = flow.New(fc, cfg.Protocols, func(at testudo.Time, r testudo.Record) {
+			s.written[i] = append(s.written[i], item{at, r})
+			if _, ok := r.(*testudo.Weird); ok {
+				s.weirds[i]++
+			}
+		})
+	}
+	return s
+}
+
+// run takes an epoch through the flow shards, workers in parallel. Which
+// worker takes which shard does not matter: shards share nothing.
+func (s *sense) run(ep *epoch) {
+	parallel(s.workers, func(shard int) {
+		s.shards[shard].Batch(ep.packets, ep.shards[shard])
+		s.shards[shard].Advance(ep.clock)
+	})
+}
+
+// flush reports every open conversation at the end of the input.
+func (s *sense) flush(now testudo.Time) {
+	parallel(s.workers, func(shard int) { s.shards[shard].Flush(now) })
+}
+
+// parallel calls f once for every shard from n goroutines and waits.
+func parallel(n int, f func(shard int)) {
+	if n == 1 {
+		for i := range Shards {
+			f(i)
+		}
+		return
+	}
+	var next atomic.Int32
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < Shards; i = next.Add(1) - 1 {
+				f(int(i))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// take removes and returns the records of ticks before limit in one order,
+// whatever worker wrote them. The slice is good until the next call.
+func (s *sense) take(limit int64) []item {
+	clear(s.taken)
+	s.taken = s.taken[:0]
+	for i, w := range s.written {
+		n, _ := slices.BinarySearchFunc(w, limit, func(it item, limit int64) int {
+			return cmp.Compare(tickOf(it.at), limit)
+		})
+		s.taken = append(s.taken, w[:n]...)
+		m := copy(w, w[n:])
+		clear(w[m:])
+		s.written[i] = w[:m]
+	}
+	sortItems(s.taken)
+	return s.taken
+}
+
+// sortItems orders by time, then uid; records of one conversation stay as
+// they were written, as they come from one shard.
+func sortItems(items []item) {
+	slices.SortStableFunc(items, func(x, y item) int {
+		return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.r.Base().UID, y.r.Base().UID))
+	})
+}
+
+func (s *sense) summarise(sum *testudo.Summary) {
+	var shed [2]int64
+	for i := range s.shards {
+		st := s.shards[i].Stats()
+		sum.Conns += st.Conns
+		sum.Weirds += s.weirds[i]
+		shed[0] += st.ShedUnanswered + st.ShedIdle + st.ShedCollision
+		shed[1] += st.Squeezes
+	}
+	for i, cause := range []string{"conns", "streams"} {
+		if shed[i] > 0 {
+			sum.Shed = append(sum.Shed, testudo.Shed{Cause: cause, Count: shed[i]})
+		}
+	}
+}

@@ -1,0 +1,388 @@
+// Package annotate puts on each record what the world knew when it happened:
+// which end is ours, the name our host had for the other end, how many of
+// our hosts use it and since when, whether it is shared, and which indicators
+// match. It learns from the records that pass, in order of time, and keeps
+// what it learned within a budget. Detectors read the result and look nothing
+// up themselves.
+package annotate
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/judge/detector"
+)
+
+// Config says what is ours and how much may be remembered.
+type Config struct {
+	Local []netip.Prefix // the networks we protect
+	// Entries bounds each of the tables: names by host and address, uses of
+	// destinations, hosts of ours.
+	Entries int
+	// Match returns the indicators that match a record; nil for none.
+	Match func(r testudo.Record) []testudo.Hit
+	// IsShared tells of an address or registered domain that lists say it is
+	// shared infrastructure; nil where no list was given.
+	IsShared func(addr netip.Addr, domain string) bool
+}
+
+// Annotator is the memory. It is used from one goroutine.
+type Annotator struct {
+	cfg     Config
+	began   testudo.Time
+	hosts   *detector.Table[netip.Addr, host]
+	names   *detector.Table[pair, resolved]        // what a host resolved an address from
+	anyName *detector.Table[netip.Addr, addrNames] // what anybody did
+	flows   *detector.Table[testudo.UID, label]    // names seen inside a conversation
+	uses    *detector.Table[string, use]           // by destination: domain or address
+	pairs   *detector.Table[hostUse, testudo.Time] // since when a host uses a destination
+	roles   *detector.Table[netip.Addr, services]
+	domains *detector.Table[string, string] // registered domain of a name
+}
+
+type pair struct{ host, addr netip.Addr }
+
+type hostUse struct {
+	host netip.Addr
+	dest string
+}
+
+type host struct {
+	index uint32 // nth host of ours
+	since testudo.Time
+	name  string
+}
+
+type resolved struct{ name string }
+
+// addrNames is what an address is called: the last name, and a few different
+// registered domains.
+type addrNames struct {
+	name    string
+	domains [4]string
+	count   int
+}
+
+type label struct{ name, by string }
+
+type use struct {
+	since testudo.Time
+	few   []uint32 // hosts of ours by index, up to 16
+	many  []uint64 // linear counter once there are more
+	count int
+}
+
+type services struct{ resolver, clock, mail, web int }
+
+// New returns an empty Annotator.
+func New(cfg Config) *Annotator {
+	n := max(1, cfg.Entries)
+	return &Annotator{
+		cfg:     cfg,
+		hosts:   detector.NewTable[netip.Addr, host](n),
+		names:   detector.NewTable[pair, resolved](n),
+		anyName: detector.NewTable[netip.Addr, addrNames](n),
+		flows:   detector.NewTable[testudo.UID, label](n),
+		uses:    detector.NewTable[string, use](n),
+		pairs:   detector.NewTable[hostUse, testudo.Time](n),
+		roles:   detector.NewTable[netip.Addr, services](n),
+		domains: detector.NewTable[string, string](n),
+	}
+}
+
+// IsLocal tells whether a is a machine of ours.
+func (a *Annotator) IsLocal(addr netip.Addr) bool {
+	for _, p := range a.cfg.Local {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// Hosts returns how many machines of ours were seen, and NameOf what one is
+// called, "" where nothing told.
+func (a *Annotator) Hosts() int { return a.hosts.Len() }
+
+// NewHosts returns how many of our machines were first seen after t.
+func (a *Annotator) NewHosts(t testudo.Time) (n int) {
+	for _, h := range a.hosts.All {
+		if h.since > t {
+			n++
+		}
+	}
+	return n
+}
+
+// NameOf returns what the machine of ours at addr is called, "" if unknown.
+func (a *Annotator) NameOf(addr netip.Addr) string {
+	if h := a.hosts.Peek(addr); h != nil {
+		return h.name
+	}
+	return ""
+}
+
+// Shed returns how many entries fell to the budget.
+func (a *Annotator) Shed() int {
+	return a.hosts.Shed() + a.names.Shed() + a.anyName.Shed() + a.uses.Shed() + a.pairs.Shed()
+}
+
+// Annotate fills r's Context and learns from r.
+func (a *Annotator) Annotate(r testudo.Record) {
+	m := r.Base()
+	if a.began == 0 || m.Time < a.began {
+		a.began = m.Time
+	}
+	orig, resp := m.ID.Orig.Addr(), m.ID.Resp.Addr()
+	c := &m.About
+	c.Known = m.Time.Sub(a.began)
+	c.OrigLocal, c.RespLocal = a.IsLocal(orig), a.IsLocal(resp)
+	switch {
+	case c.OrigLocal || isBlank(orig):
+		c.Host, c.Peer, c.Outbound = orig, resp, true
+	case c.RespLocal:
+		c.Host, c.Peer = resp, orig
+	}
+	a.seen(m, orig, c.OrigLocal)
+	if answered(r) {
+		a.seen(m, resp, c.RespLocal)
+	}
+	c.HostsSeen = a.hosts.Len()
+	a.learn(r, m)
+	if c.Host.IsValid() && !isGroup(c.Peer) {
+		a.describePeer(r, m)
+	}
+	if a.cfg.Match != nil {
+		c.Hits = a.cfg.Match(r)
+	}
+}
+
+// answered tells whether r shows that the responder exists.
+func answered(r testudo.Record) bool {
+	switch r := r.(type) {
+	case *testudo.Conn:
+		return r.RespPkts > 0 && r.State != "REJ"
+	case *testudo.DNS:
+		return r.Answered
+	}
+	return true
+}
+
+func isBlank(a netip.Addr) bool { return a.IsValid() && a.IsUnspecified() }
+
+// isGroup tells whether a is no single machine.
+func isGroup(a netip.Addr) bool {
+	return !a.IsValid() || a.IsMulticast() || a.IsUnspecified() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+func (a *Annotator) seen(m *testudo.Meta, addr netip.Addr, local bool) {
+	if !local || isGroup(addr) {
+		return
+	}
+	if h, isNew := a.hosts.Put(addr); isNew {
+		h.index, h.since = uint32(a.hosts.Len()+a.hosts.Shed()), m.Time
+	}
+}
+
+// learn takes from r what later records will be told.
+func (a *Annotator) learn(r testudo.Record, m *testudo.Meta) {
+	switch r := r.(type) {
+	case *testudo.DNS:
+		a.learnDNS(r, m)
+	case *testudo.DHCP:
+		if h := a.hosts.Peek(r.Assigned); h != nil && r.HostName != "" {
+			h.name = r.HostName
+		} else if h := a.hosts.Peek(m.ID.Orig.Addr()); h != nil && r.HostName != "" {
+			h.name = r.HostName
+		}
+	case *testudo.TLS:
+		a.labelFlow(m.UID, r.ServerName, "tls")
+	case *testudo.HTTP:
+		a.labelFlow(m.UID, hostOnly(r.Host), "http")
+		a.role(m.ID.Resp.Addr()).web++
+	case *testudo.NTP:
+		if r.Mode == 4 {
+			a.role(m.ID.Orig.Addr()).clock++
+		} else if r.Mode == 3 {
+			a.role(m.ID.Resp.Addr()).clock++
+		}
+	case *testudo.SMTP:
+		a.role(m.ID.Resp.Addr()).mail++
+	}
+}
+
+func (a *Annotator) role(addr netip.Addr) *services {
+	s, _ := a.roles.Put(addr)
+	return s
+}
+
+func (a *Annotator) labelFlow(uid testudo.UID, name, by string) {
+	if name == "" || isAddress(name) {
+		return
+	}
+	l, _ := a.flows.Put(uid)
+	l.name, l.by = strings.ToLower(name), by
+}
+
+func (a *Annotator) learnDNS(r *testudo.DNS, m *testudo.Meta) {
+	if !r.Answered {
+		return
+	}
+	port := m.ID.Resp.Port()
+	if port == 53 {
+		a.role(m.ID.Resp.Addr()).resolver++
+	}
+	if r.RCode != 0 || len(r.Addresses) == 0 || r.Query == "" {
+		return
+	}
+	domain := a.Domain(r.Query)
+	for _, addr := range r.Addresses {
+		n, _ := a.names.Put(pair{m.ID.Orig.Addr(), addr})
+		n.name = r.Query
+		any, _ := a.anyName.Put(addr)
+		any.add(r.Query, domain)
+		if h := a.hosts.Peek(addr); h != nil && h.name == "" && (port == 53 || port == 5353) {
+			h.name = r.Query
+		}
+	}
+}
+
+func (n *addrNames) add(name, domain string) {
+	n.name = name
+	for _, d := range n.domains[:min(n.count, len(n.domains))] {
+		if d == domain {
+			return
+		}
+	}
+	if n.count < len(n.domains) {
+		n.domains[n.count] = domain
+	}
+	n.count++
+}
+
+// describePeer fills in what is known of the other end.
+func (a *Annotator) describePeer(r testudo.Record, m *testudo.Meta) {
+	c := &m.About
+	if c.Outbound {
+		a.name(m, c)
+	}
+	if names := a.anyName.Peek(c.Peer); names != nil {
+		c.PeerNames = names.count
+	}
+	c.Domain = a.Domain(c.Name)
+	c.Shared = c.PeerNames > len(addrNames{}.domains) ||
+		a.cfg.IsShared != nil && a.cfg.IsShared(c.Peer, c.Domain)
+	if s := a.roles.Peek(c.Peer); s != nil {
+		c.PeerRole = s.roles()
+	}
+	dest := c.Domain
+	if dest == "" {
+		dest = string(c.Peer.AsSlice())
+	}
+	u, isNew := a.uses.Put(dest)
+	if isNew {
+		u.since = m.Time
+	}
+	since, isNew := a.pairs.Put(hostUse{c.Host, dest})
+	if isNew {
+		*since = m.Time
+		if h := a.hosts.Peek(c.Host); h != nil {
+			u.add(h.index)
+		}
+	}
+	c.PeerHosts, c.PeerSince, c.HostSince = max(1, u.count), min(u.since, m.Time), min(*since, m.Time)
+}
+
+func (a *Annotator) name(m *testudo.Meta, c *testudo.Context) {
+	if l := a.flows.Peek(m.UID); l != nil {
+		c.Name, c.NameBy = l.name, l.by
+		return
+	}
+	if n := a.names.Get(pair{c.Host, c.Peer}); n != nil {
+		c.Name, c.NameBy = n.name, "dns"
+		return
+	}
+	// A host behind a resolver we see only from outside has names all the same.
+	if n := a.anyName.Get(c.Peer); n != nil && n.count == 1 {
+		c.Name, c.NameBy = n.name, "dns"
+	}
+}
+
+func (s *services) roles() (r testudo.Role) {
+	for _, x := range []struct {
+		n    int
+		role testudo.Role
+	}{{s.resolver, testudo.RoleResolver}, {s.clock, testudo.RoleTime}, {s.mail, testudo.RoleMail}, {s.web, testudo.RoleWeb}} {
+		if x.n > 0 {
+			r |= x.role
+		}
+	}
+	return r
+}
+
+// add counts a host once: exactly up to 16, then by a linear counter of 4096
+// bits, within 2 % up to 10,000 hosts.
+func (u *use) add(index uint32) {
+	if u.many == nil {
+		for _, h := range u.few {
+			if h == index {
+				return
+			}
+		}
+		if len(u.few) < 16 {
+			u.few = append(u.few, index)
+			u.count = len(u.few)
+			return
+		}
+		u.many = make([]uint64, 64)
+		for _, h := range u.few {
+			u.mark(h)
+		}
+		u.few = nil
+	}
+	u.mark(index)
+	u.count = u.linear()
+}
+
+// Domain returns the registered domain of name by the public suffix list, or
+// name itself where it has none, "" for "" and for addresses.
+func (a *Annotator) Domain(name string) string {
+	if name == "" || isAddress(name) {
+		return ""
+	}
+	d, isNew := a.domains.Put(name)
+	if isNew {
+		*d = RegisteredDomain(name)
+	}
+	return *d
+}
+
+// RegisteredDomain returns the registered domain of name by the public suffix
+// list, or name in lower case without its final dot where it has none.
+func RegisteredDomain(name string) string {
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	if d, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {
+		return d
+	}
+	return name
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	return err == nil
+}
+
+// hostOnly cuts the port off an HTTP Host header.
+func hostOnly(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i > 0 && strings.IndexByte(host, ':') == i {
+		return host[:i]
+	}
+	return host
+}
+
+// Day is how long a network must be watched before "first seen" means much.
+const Day = 24 * time.Hour

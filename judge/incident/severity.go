@@ -1,0 +1,66 @@
+package incident
+
+import (
+	"github.com/testudo-shield/testudo"
+)
+
+// severity is the table by which one sighting is graded: what sort of attack,
+// how far it got, how sure we are. Medium asks a person to act, so whatever
+// goes on all day on the Internet without success stays below it.
+func severity(s *testudo.Sighting) testudo.Severity {
+	p := s.Score()
+	if p < 0.5 {
+		return min(testudo.Low, ceiling(s))
+	}
+	grade := testudo.Medium
+	if p >= 0.9 {
+		grade = testudo.High
+	}
+	return min(grade, ceiling(s))
+}
+
+// ceiling is the highest grade a sighting of its kind and outcome can have.
+func ceiling(s *testudo.Sighting) testudo.Severity {
+	switch s.Kind {
+	case testudo.Policy:
+		return testudo.Low
+	case testudo.Scan:
+		return [...]testudo.Severity{testudo.Noise: testudo.Info, testudo.Attempt: testudo.Low, testudo.Success: testudo.Medium}[s.Outcome]
+	case testudo.Intrusion:
+		return [...]testudo.Severity{testudo.Noise: testudo.Info, testudo.Attempt: testudo.Medium, testudo.Success: testudo.High}[s.Outcome]
+	case testudo.Espionage, testudo.Flood:
+		return [...]testudo.Severity{testudo.Noise: testudo.Low, testudo.Attempt: testudo.Medium, testudo.Success: testudo.High}[s.Outcome]
+	}
+	return testudo.High
+}
+
+// raise makes a grave incident critical: theft or control of several machines
+// at once, or a flood in which a break-in succeeded.
+func raise(s testudo.Severity, inc *testudo.Incident) testudo.Severity {
+	if s < testudo.High {
+		return s
+	}
+	detectors := map[string]bool{}
+	for i := range inc.Sightings {
+		if severity(&inc.Sightings[i]) >= testudo.High {
+			detectors[inc.Sightings[i].Detector] = true
+		}
+	}
+	if len(detectors) >= 2 && len(inc.Victims) >= 3 {
+		return testudo.Critical
+	}
+	return s
+}
+
+// urgency orders the queue of a person with little time: severity first, then
+// confidence, then how many machines of ours are hit.
+func urgency(inc *testudo.Incident) int {
+	u := 20*int(inc.Severity) + int(inc.Confidence*12) + min(5, len(inc.Victims))
+	for i := range inc.Sightings {
+		if inc.Sightings[i].Outcome == testudo.Success {
+			u += 3
+			break
+		}
+	}
+	return min(100, u)
+}

@@ -1,0 +1,229 @@
+// Package intel holds indicators and finds them in records. A hit annotates:
+// it says that a list names the value, never that the list is right. Lists
+// are dirty, so what cannot be an indicator (a private address, a public
+// suffix, a line of prose) is refused and counted.
+package intel
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/testudo-shield/testudo"
+)
+
+// Set is indicators of several lists, ready to be matched. It is read-only
+// after the last Add and may then be used from anywhere.
+type Set struct {
+	addrs    map[netip.Addr]origin
+	prefixes []listedPrefix
+	domains  map[string]origin // matches the name and all below it
+	urls     map[string]origin // host and path, without scheme
+	prints   map[string]origin // JA3, JA4, certificate SHA-256
+	lists    int
+	Refused  int // lines that are no indicator
+}
+
+type origin struct{ source, note string }
+
+type listedPrefix struct {
+	prefix netip.Prefix
+	origin
+}
+
+// NewSet returns an empty Set.
+func NewSet() *Set {
+	return &Set{
+		addrs: map[netip.Addr]origin{}, domains: map[string]origin{},
+		urls: map[string]origin{}, prints: map[string]origin{},
+	}
+}
+
+// Lists returns how many lists were added, Len how many indicators they hold.
+func (s *Set) Lists() int { return s.lists }
+
+// Len returns how many indicators the set holds.
+func (s *Set) Len() int {
+	return len(s.addrs) + len(s.prefixes) + len(s.domains) + len(s.urls) + len(s.prints)
+}
+
+// Add reads a plain list: one indicator a line, and behind it what is known
+// of it. An indicator is an address, a CIDR, a domain (with all names below
+// it), a URL, a JA3 or JA4 value or a certificate's SHA-256. Empty lines and
+// those that begin with # are passed over; defanged dots and hxxp are read.
+func (s *Set) Add(source string, r io.Reader) error {
+	s.lists++
+	sc := bufio.NewScanner(r)
+	sc.Buffer(make([]byte, 64<<10), 64<<10)
+	before := s.Len()
+	for sc.Scan() {
+		line := strings.TrimSpace(sc.Text())
+		if line == "" || line[0] == '#' || line[0] == ';' {
+			continue
+		}
+		value, note := line, ""
+		if i := strings.IndexAny(line, " \t,;#"); i > 0 {
+			value, note = line[:i], strings.Trim(line[i:], " \t,;#")
+		}
+		if !s.add(refang(value), origin{source, note}) {
+			s.Refused++
+		}
+	}
+	if err := sc.Err(); err != nil {
+		return fmt.Errorf("indicators %s: %w", source, err)
+	}
+	if s.Len() == before && s.Refused > 0 {
+		return fmt.Errorf("indicators %s: %w", source, ErrNone)
+	}
+	return nil
+}
+
+// ErrNone says that a list held no indicator at all.
+var ErrNone = errors.New("no line is an address, domain, URL or fingerprint; want a plain list, one indicator a line")
+
+func refang(v string) string {
+	v = strings.NewReplacer("[.]", ".", "(.)", ".", "[:]", ":", "hxxp", "http").Replace(v)
+	return strings.Trim(v, `"'`)
+}
+
+func (s *Set) add(v string, o origin) bool {
+	if a, err := netip.ParseAddr(v); err == nil {
+		if !public(a) {
+			return false
+		}
+		s.addrs[a.Unmap()] = o
+		return true
+	}
+	if p, err := netip.ParsePrefix(v); err == nil {
+		if !public(p.Addr()) || p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16 {
+			return false
+		}
+		s.prefixes = append(s.prefixes, listedPrefix{p.Masked(), o})
+		return true
+	}
+	if isPrint(v) {
+		s.prints[strings.ToLower(v)] = o
+		return true
+	}
+	if rest, ok := strings.CutPrefix(v, "http"); ok && (strings.HasPrefix(rest, "://") || strings.HasPrefix(rest, "s://")) {
+		url := rest[strings.Index(rest, "://")+3:]
+		host, path, _ := strings.Cut(url, "/")
+		if path == "" {
+			return s.add(host, o)
+		}
+		s.urls[strings.ToLower(host)+"/"+path] = o
+		return host != ""
+	}
+	if a, err := netip.ParseAddrPort(v); err == nil {
+		return s.add(a.Addr().String(), o)
+	}
+	name := strings.TrimPrefix(strings.Trim(strings.ToLower(v), "."), "*.")
+	if !isDomain(name) {
+		return false
+	}
+	s.domains[name] = o
+	return true
+}
+
+func public(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsGlobalUnicast() && !a.IsPrivate()
+}
+
+// isPrint tells whether v looks like a JA3 (MD5), JA4 or SHA-256.
+func isPrint(v string) bool {
+	hex := func(s string) bool { return strings.Trim(strings.ToLower(s), "0123456789abcdef") == "" }
+	if (len(v) == 32 || len(v) == 64) && hex(v) {
+		return true
+	}
+	return len(v) == 36 && v[10] == '_' && v[23] == '_' && hex(v[11:23]) && hex(v[24:])
+}
+
+// isDomain tells whether name can be blamed on one party: it has a dot and is
+// no public suffix.
+func isDomain(name string) bool {
+	if len(name) > 253 || !strings.Contains(name, ".") {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	if last := name[strings.LastIndexByte(name, '.')+1:]; strings.Trim(last, "0123456789") == "" {
+		return false
+	}
+	suffix, icann := publicsuffix.PublicSuffix(name)
+	return suffix != name || !icann && !strings.Contains(suffix, ".")
+}
+
+// Match returns the indicators that r's observables hit.
+func (s *Set) Match(r testudo.Record) (hits []testudo.Hit) {
+	m := r.Base()
+	addr := func(field string, a netip.Addr) {
+		if !a.IsValid() {
+			return
+		}
+		if o, ok := s.addrs[a]; ok {
+			hits = append(hits, o.hit(field, a.String()))
+		}
+		for i := range s.prefixes {
+			if s.prefixes[i].prefix.Contains(a) {
+				hits = append(hits, s.prefixes[i].hit(field, s.prefixes[i].prefix.String()))
+			}
+		}
+	}
+	print := func(field, v string) {
+		if o, ok := s.prints[v]; ok && v != "" {
+			hits = append(hits, o.hit(field, v))
+		}
+	}
+	switch r := r.(type) {
+	case *testudo.Conn:
+		addr("orig", m.ID.Orig.Addr())
+		addr("resp", m.ID.Resp.Addr())
+	case *testudo.DNS:
+		hits = s.name(hits, "query", r.Query)
+		for _, a := range r.Addresses {
+			addr("answer", a)
+		}
+	case *testudo.TLS:
+		hits = s.name(hits, "server_name", r.ServerName)
+		print("ja3", r.JA3)
+		print("ja3s", r.JA3S)
+		print("ja4", r.JA4)
+	case *testudo.X509:
+		print("certificate", r.Fingerprint)
+	case *testudo.HTTP:
+		hits = s.name(hits, "host", r.Host)
+		if o, ok := s.urls[strings.ToLower(r.Host)+r.URI]; ok {
+			hits = append(hits, o.hit("url", r.Host+r.URI))
+		}
+	}
+	return hits
+}
+
+// name looks up a name and every name above it.
+func (s *Set) name(hits []testudo.Hit, field, name string) []testudo.Hit {
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	for at := name; at != ""; {
+		if o, ok := s.domains[at]; ok {
+			return append(hits, o.hit(field, at))
+		}
+		i := strings.IndexByte(at, '.')
+		if i < 0 {
+			break
+		}
+		at = at[i+1:]
+	}
+	return hits
+}
+
+func (o origin) hit(field, value string) testudo.Hit {
+	return testudo.Hit{Value: value, Field: field, Source: o.source, Note: o.note}
+}

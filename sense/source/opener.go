@@ -1,0 +1,26 @@
+package source
+
+import (
+	"io"
+
+	"github.com/testudo-shield/testudo"
+)
+
+// Records is an input of records that another sensor wrote, in order of time.
+// Next returns io.EOF at the end, also when some of it could not be read:
+// Skipped tells what.
+type Records interface {
+	Next() (testudo.Record, error)
+	Skipped() []testudo.Skip
+	Close() error
+}
+
+// Opener is one kind of input. Exactly one of Frames and Records is set.
+type Opener struct {
+	Name string
+	// Sniff tells by the first bytes of a file, after decompression, whether
+	// it is of this kind.
+	Sniff   func(head []byte) bool
+	Frames  func(path string, stdin io.Reader) (Frames, error)
+	Records func(paths ...string) (Records, error) // all inputs of the kind, merged
+}

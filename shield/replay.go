@@ -1,0 +1,249 @@
+package shield
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/engine"
+	"github.com/testudo-shield/testudo/keep/zeeklog"
+	"github.com/testudo-shield/testudo/sense/source"
+	"github.com/testudo-shield/testudo/sense/source/pcap"
+)
+
+// Replay is one reading of recorded traffic.
+type Replay struct {
+	Parts
+	Settings
+	Paths         []string // files and folders; "-" is Stdin
+	Stdin         io.Reader
+	RecordsDir    string // where to write Zeek logs; "" for nowhere
+	RecordsFormat string // "tsv" or "json"
+}
+
+// ErrNoInput says that nothing of what was named could be read.
+var ErrNoInput = errors.New("none of the inputs could be read")
+
+// Run reads the inputs and returns what was found. Damaged inputs are told in
+// the summary's Skipped and count as far as they could be read; only if
+// nothing could be opened the error is ErrNoInput.
+func (r Replay) Run(ctx context.Context) (engine.Result, error) {
+	in := r.open()
+	defer in.close()
+	cfg := engine.Config{
+		Workers: r.Workers, Protocols: r.Protocols, Detectors: r.Detectors,
+		Budgets: r.Budgets, Local: r.Local, GuessLocal: r.GuessLocal,
+		Match: r.Match, Progress: r.Progress,
+	}
+	merged := pcap.Merge(in.frames...)
+	if len(in.frames) > 0 {
+		cfg.Frames = merged
+	}
+	if logs := in.openLogs(); logs != nil {
+		cfg.Records = logs
+	}
+	var logs *zeeklog.Writer
+	if r.RecordsDir != "" {
+		var err error
+		if logs, err = zeeklog.New(r.RecordsDir, r.RecordsFormat); err != nil {
+			return engine.Result{}, err
+		}
+		cfg.Tap = logs.Write
+	}
+	res, err := engine.Run(ctx, cfg)
+	if logs != nil {
+		err = errors.Join(err, logs.Close())
+	}
+	res.Summary.Inputs, res.Summary.Skipped = in.named, in.skipped
+	for _, err := range merged.Errs() {
+		res.Summary.Skipped = append(res.Summary.Skipped, testudo.Skip{Input: "capture", Reason: err.Error()})
+	}
+	if in.records != nil {
+		res.Summary.Skipped = append(res.Summary.Skipped, in.records.Skipped()...)
+	}
+	res.Summary.IntelLists, res.Summary.Indicators = r.Lists.Lists, r.Lists.Indicators
+	if err == nil && len(in.frames) == 0 && in.records == nil {
+		err = ErrNoInput
+	}
+	return res, err
+}
+
+// inputs is what could be opened of the paths a user named.
+type inputs struct {
+	named    []string
+	frames   []source.Frames
+	logPaths []string
+	logs     source.Opener // of the kind of logPaths
+	records  source.Records
+	skipped  []testudo.Skip
+}
+
+func (in *inputs) close() {
+	for _, f := range in.frames {
+		f.Close()
+	}
+	if in.records != nil {
+		in.records.Close()
+	}
+}
+
+// openLogs opens all logs as one, nil if there are none.
+func (in *inputs) openLogs() source.Records {
+	if len(in.logPaths) == 0 {
+		return nil
+	}
+	var err error
+	if in.records, err = in.logs.Records(in.logPaths...); err != nil {
+		in.records = nil
+		for _, p := range in.logPaths {
+			in.skip(p, err)
+		}
+	}
+	return in.records
+}
+
+func (r Replay) open() *inputs {
+	in := &inputs{named: r.Paths}
+	for _, path := range r.Paths {
+		info, err := os.Stat(path)
+		switch {
+		case path == "-":
+			f, err := r.frameOpener().Frames(path, r.Stdin)
+			in.add(path, f, err)
+		case err != nil:
+			in.skip(path, err)
+		case info.IsDir():
+			r.openFolder(in, path)
+		default:
+			r.openFile(in, path)
+		}
+	}
+	return in
+}
+
+func (r Replay) frameOpener() source.Opener {
+	return r.Sources[slices.IndexFunc(r.Sources, func(o source.Opener) bool { return o.Frames != nil })]
+}
+
+// openFolder takes every file below path that any source recognises.
+func (r Replay) openFolder(in *inputs, path string) {
+	before := len(in.frames) + len(in.logPaths)
+	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			in.skip(p, err)
+			return nil
+		}
+		if d.Type().IsRegular() {
+			if o, err := r.recognise(p); err != nil {
+				in.skip(p, err)
+			} else if o != nil {
+				in.open(*o, p)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		in.skip(path, err)
+	} else if len(in.frames)+len(in.logPaths) == before && len(in.skipped) == 0 {
+		in.skip(path, errors.New("holds no capture and no log that is known"))
+	}
+}
+
+func (r Replay) openFile(in *inputs, path string) {
+	o, err := r.recognise(path)
+	if err != nil {
+		in.skip(path, err)
+		return
+	}
+	if o == nil {
+		// The capture reader says best what it found instead.
+		f := r.frameOpener()
+		o = &f
+	}
+	in.open(*o, path)
+}
+
+func (in *inputs) open(o source.Opener, path string) {
+	if o.Frames != nil {
+		f, err := o.Frames(path, nil)
+		in.add(path, f, err)
+		return
+	}
+	in.logs, in.logPaths = o, append(in.logPaths, path)
+}
+
+func (in *inputs) add(path string, f source.Frames, err error) {
+	if err != nil {
+		in.skip(path, err)
+		return
+	}
+	in.frames = append(in.frames, f)
+}
+
+func (in *inputs) skip(path string, err error) {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	in.skipped = append(in.skipped, testudo.Skip{Input: path, Reason: err.Error()})
+}
+
+// recognise finds the kind of a file by its first bytes, nil for none.
+func (r Replay) recognise(path string) (*source.Opener, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head, err := firstBytes(f)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", err)
+	}
+	for i := range r.Sources {
+		if r.Sources[i].Sniff(head) {
+			return &r.Sources[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// firstBytes returns up to 4 KiB of content, decompressed.
+func firstBytes(f io.Reader) ([]byte, error) {
+	b := bufio.NewReader(f)
+	magic, _ := b.Peek(4)
+	var in io.Reader = b
+	switch {
+	case len(magic) >= 2 && magic[0] == 0x1f && magic[1] == 0x8b:
+		z, err := gzip.NewReader(b)
+		if err != nil {
+			return nil, err
+		}
+		in = z
+	case len(magic) == 4 && magic[0] == 0x28 && magic[1] == 0xb5 && magic[2] == 0x2f && magic[3] == 0xfd:
+		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+		if err != nil {
+			return nil, err
+		}
+		defer z.Close()
+		in = z
+	}
+	head := make([]byte, 4096)
+	n, err := io.ReadFull(in, head)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	if n > 0 {
+		err = nil
+	}
+	return head[:n], err
+}
