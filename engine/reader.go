@@ -143,12 +143,6 @@ func (r *reader) take(ep *epoch, f *source.Frame) {
 		ep.packets = ep.packets[:n]
 		return
 	}
-	if p.Joined {
-		// The reassembler's buffer is only lent.
-		at = len(ep.arena)
-		ep.arena = append(ep.arena, p.Payload...)
-		p.Payload = ep.arena[at:]
-	}
 	p.Clock = now
 	if r.rewrite != nil {
 		r.rewrite(p)

@@ -18,7 +18,6 @@ import (
 	"github.com/testudo-shield/testudo/engine"
 	"github.com/testudo-shield/testudo/keep/zeeklog"
 	"github.com/testudo-shield/testudo/sense/source"
-	"github.com/testudo-shield/testudo/sense/source/pcap"
 )
 
 // Replay is one reading of recorded traffic.
@@ -45,7 +44,7 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 		Budgets: r.Budgets, Local: r.Local, GuessLocal: r.GuessLocal,
 		Match: r.Match, Progress: r.Progress,
 	}
-	merged := pcap.Merge(in.frames...)
+	merged := source.Merge(in.frames...)
 	if len(in.frames) > 0 {
 		cfg.Frames = merged
 	}

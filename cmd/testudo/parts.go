@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/testudo-shield/testudo/judge/detector"
 	"github.com/testudo-shield/testudo/judge/detector/bruteforce"
+	"github.com/testudo-shield/testudo/judge/detector/flood"
 	"github.com/testudo-shield/testudo/judge/detector/indicator"
 	"github.com/testudo-shield/testudo/judge/detector/scan"
 	"github.com/testudo-shield/testudo/sense/protocol"
@@ -55,6 +56,7 @@ func protocols() []protocol.Protocol {
 func detectors() []detector.Detector {
 	return []detector.Detector{
 		bruteforce.Detector(),
+		flood.Detector(),
 		indicator.Detector(),
 		scan.Detector(),
 	}

@@ -5,6 +5,8 @@
 package packet
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"net/netip"
 
 	"github.com/testudo-shield/testudo"
@@ -37,8 +39,8 @@ const (
 )
 
 // Packet is one decoded packet. Its Payload points into the bytes it was
-// decoded from (or into the reassembler's buffer for a joined fragment) and
-// shares their life.
+// decoded from and shares their life. Where Joined is set it points into
+// memory of its own that nothing writes to again.
 type Packet struct {
 	Time  testudo.Time // the frame's own time
 	Clock testudo.Time // the watermark when it was read; set by engine
@@ -88,4 +90,28 @@ const (
 var tunnelNames = [...]string{"", "gre", "ipip", "vxlan", "geneve", "gtpu", "erspan", "teredo"}
 
 // String returns the tunnel's lower-case name, "" for none.
-func (t Tunnel) String() string { return tunnelNames[t] }
+func (t Tunnel) String() string {
+	if int(t) < len(tunnelNames) {
+		return tunnelNames[t]
+	}
+	return "unknown"
+}
+
+// PairHash returns the hash of the unordered pair of two addresses, the same
+// for both directions and on every machine. All 64 bits are well mixed. It is
+// not keyed: who wants two pairs to collide can make them.
+func PairHash(a, b IP) uint64 {
+	h := addrHash(a) + addrHash(b)
+	h ^= h >> 32
+	h *= 0xd6e8feb86659fd93
+	h ^= h >> 32
+	h *= 0xd6e8feb86659fd93
+	return h ^ h>>32
+}
+
+func addrHash(a IP) uint64 {
+	hi := binary.LittleEndian.Uint64(a[:8]) + 0x9e3779b97f4a7c15
+	lo := binary.LittleEndian.Uint64(a[8:]) ^ 0xc2b2ae3d27d4eb4f
+	h, l := bits.Mul64(hi, lo)
+	return h ^ l ^ hi
+}

@@ -28,6 +28,12 @@ const (
 	// loud is how many doors make a scan by a machine of ours something a
 	// person must look at.
 	loud = 24
+	// crafted is how many packets that no operating system sends make a
+	// fingerprinting of one host.
+	crafted = 2
+	// requested is how many different addresses one machine may ask the
+	// address service for before it is walking through them.
+	requested = 6
 )
 
 var (
@@ -39,13 +45,15 @@ var (
 func Detector() detector.Detector {
 	return detector.Detector{
 		Name:  "scan",
-		Needs: []string{"conn", "arp"},
+		Needs: []string{"conn", "arp", "dhcp"},
 		Route: func(r testudo.Record) (uint64, bool) {
 			switch r := r.(type) {
 			case *testudo.Conn:
 				return detector.AddrKey(r.ID.Orig.Addr()), !r.Interim && countable(r)
 			case *testudo.ARP:
 				return detector.AddrKey(r.SenderIP), r.SenderIP.IsValid() && !r.SenderIP.IsUnspecified() && !r.Gratuitous
+			case *testudo.DHCP:
+				return detector.NameKey(r.MAC), r.MAC != "" && r.Requested.IsValid()
 			}
 			return 0, false
 		},
@@ -55,6 +63,7 @@ func Detector() detector.Detector {
 				lines:   detector.NewTable[line, walk](entries),
 				doors:   detector.NewTable[door, struct{}](4 * entries),
 				asked:   detector.NewTable[[2]netip.Addr, bool](entries),
+				leases:  detector.NewTable[string, lease](max(1, entries/4)),
 			}
 		},
 	}
@@ -79,14 +88,12 @@ type line struct {
 type walk struct {
 	ratio       float64 // log-likelihood ratio, scanner over user
 	doors, open int
+	crafted     int // impossible packets among them
 	first, last testudo.Time
 	claimed     int
-	lowest      uint16
 	hosts       [8]netip.Addr
-	ours, local bool
-	outside     bool // the doors are not ours
+	ours        bool // the scanner is a machine of ours
 	uids        [8]testudo.UID
-	names       int
 }
 
 type door struct {
@@ -97,10 +104,10 @@ type door struct {
 
 // source is what is known of one source by address resolution.
 type source struct {
-	silent, answered int
-	first, last      testudo.Time
-	claimed          int
-	sample           [8]netip.Addr
+	silent      int
+	first, last testudo.Time
+	claimed     int
+	sample      [8]netip.Addr
 }
 
 type memory struct {
@@ -108,6 +115,7 @@ type memory struct {
 	lines   *detector.Table[line, walk]
 	doors   *detector.Table[door, struct{}]
 	asked   *detector.Table[[2]netip.Addr, bool]
+	leases  *detector.Table[string, lease]
 }
 
 // Observe implements detector.Memory.
@@ -117,15 +125,21 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 		m.conn(r, out)
 	case *testudo.ARP:
 		m.arp(r, out)
+	case *testudo.DHCP:
+		m.dhcp(r, out)
 	}
 }
 
 func (m *memory) conn(c *testudo.Conn, out *detector.Out) {
+	from, to := c.ID.Orig.Addr(), c.ID.Resp.Addr()
+	if impossible(c) {
+		m.step(line{from: from, host: to, via: c.ID.Proto}, c, decided/crafted, false, out)
+		return
+	}
 	weight, open := verdict(c)
 	if weight == 0 {
 		return
 	}
-	from, to := c.ID.Orig.Addr(), c.ID.Resp.Addr()
 	port := c.ID.Resp.Port()
 	if c.ID.Proto == testudo.ICMP || c.ID.Proto == testudo.ICMPv6 {
 		port = 0
@@ -182,10 +196,17 @@ func verdict(c *testudo.Conn) (weight float64, open bool) {
 	return 0, false
 }
 
+// impossible tells a conversation that begins with flags no operating system
+// sends: none at all, or SYN together with FIN.
+func impossible(c *testudo.Conn) bool {
+	return c.ID.Proto == testudo.TCP && c.OrigPkts > 0 &&
+		(c.History == "" || c.History[0] == 'Q' || c.History[0] == 'I')
+}
+
 // probe tells a conversation that consists of a packet no client sends first
 // (FIN, nothing, all flags), perhaps answered by a reset.
 func probe(history string) bool {
-	return len(history) > 0 && len(history) <= 3 && (history[0] == 'F' || history[0] == 'A' || history[0] == 'I' || history[0] == 'Q') &&
+	return len(history) > 0 && len(history) <= 3 && (history[0] == 'F' || history[0] == 'A') &&
 		(len(history) == 1 || history[1] == 'r')
 }
 
@@ -193,13 +214,16 @@ func (m *memory) step(l line, c *testudo.Conn, weight float64, open bool, out *d
 	w, isNew := m.lines.Put(l)
 	if isNew {
 		w.first, w.last = c.Time, c.Time
-		w.ours, w.local = c.About.OrigLocal, c.About.RespLocal
+		w.ours = c.About.OrigLocal
 	}
 	w.first, w.last = min(w.first, c.Time), max(w.last, c.Time)
 	w.ratio += weight
 	if w.ratio < -decided {
-		*w = walk{first: c.Time, last: c.Time, ours: w.ours, local: w.local, ratio: 0}
+		*w = walk{first: c.Time, last: c.Time, ours: w.ours}
 		return
+	}
+	if weight == decided/crafted {
+		w.crafted++
 	}
 	if weight > 0 {
 		if w.doors < len(w.hosts) {
@@ -210,7 +234,7 @@ func (m *memory) step(l line, c *testudo.Conn, weight float64, open bool, out *d
 	if open {
 		w.open++
 	}
-	if w.ratio >= decided && w.doors >= 4 && (w.claimed == 0 || w.doors >= 2*w.claimed) {
+	if w.ratio >= decided && (w.doors >= 4 || w.crafted >= crafted) && (w.claimed == 0 || w.doors >= 2*w.claimed) {
 		w.claimed = w.doors
 		m.lines.Keep(l, true)
 		out.Claim(w.claim(l))
@@ -243,6 +267,57 @@ func (m *memory) arp(r *testudo.ARP, out *detector.Out) {
 	}
 }
 
+// lease is one machine at the address service.
+type lease struct {
+	first, last testudo.Time
+	from        netip.Addr
+	wanted      [requested]netip.Addr
+	count       int
+	told        bool
+}
+
+// dhcp counts the addresses one machine asks for.
+func (m *memory) dhcp(r *testudo.DHCP, out *detector.Out) {
+	l, isNew := m.leases.Put(r.MAC)
+	if isNew || r.Time.Sub(l.last) > time.Hour {
+		*l = lease{first: r.Time}
+	}
+	l.last = r.Time
+	if r.ClientAddr.IsValid() && !r.ClientAddr.IsUnspecified() {
+		l.from = r.ClientAddr
+	}
+	for _, a := range l.wanted[:l.count] {
+		if a == r.Requested {
+			return
+		}
+	}
+	if l.count < len(l.wanted) {
+		l.wanted[l.count] = r.Requested
+		l.count++
+	}
+	if l.count == requested && !l.told {
+		l.told = true
+		out.Claim(l.claim(r.MAC))
+	}
+}
+
+func (l *lease) claim(mac string) testudo.Sighting {
+	return testudo.Sighting{
+		Detector: "scan", Key: "dhcp " + mac, Kind: testudo.Scan, Outcome: testudo.Attempt,
+		First: l.first, Last: l.last,
+		Servers: []testudo.Server{{Address: l.from, Role: testudo.Scanner}},
+		Title:   fmt.Sprintf("machine %s asks the address service for one address after the other", mac),
+		Summary: fmt.Sprintf("%d different addresses asked for in %s", l.count, span(l.first, l.last)),
+		Reasons: []testudo.Reason{
+			{Family: testudo.Base, Weight: -3, Text: "few machines want several addresses"},
+			{Family: testudo.Volume, Weight: 3.5, Text: fmt.Sprintf("%d different addresses in %s", l.count, span(l.first, l.last))},
+		},
+		Innocent:   "a machine that moves between networks, or a relay that answers for others",
+		Evidence:   []testudo.Fact{{Name: "addresses", Value: l.count}, {Name: "mac", Value: mac}},
+		Techniques: []string{"T1018"},
+	}
+}
+
 // Tick implements detector.Memory: at the end the last numbers are told.
 func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 	if !last {
@@ -262,7 +337,7 @@ func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 
 // Shed implements detector.Memory.
 func (m *memory) Shed() int {
-	return m.sources.Shed() + m.lines.Shed() + m.doors.Shed() + m.asked.Shed()
+	return m.sources.Shed() + m.lines.Shed() + m.doors.Shed() + m.asked.Shed() + m.leases.Shed()
 }
 
 func (w *walk) claim(l line) testudo.Sighting {
@@ -272,6 +347,9 @@ func (w *walk) claim(l line) testudo.Sighting {
 		what, axis = fmt.Sprintf("%d %s ports of %s", w.doors, l.via, l.host), "vertical"
 	case l.port == 0:
 		what, technique, axis = fmt.Sprintf("%d hosts by echo", w.doors), "T1018", "echo"
+	}
+	if w.crafted >= crafted {
+		what, axis = fmt.Sprintf("%s by %d packets that no system sends", l.host, w.crafted), "fingerprint"
 	}
 	if !w.ours {
 		technique = "T1595.001"

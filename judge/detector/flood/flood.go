@@ -1,0 +1,264 @@
+// Package flood finds a host buried under packets it did not ask for: SYNs
+// that nobody completes, answers to questions never put (reflection), one-way
+// datagrams and errors, address requests for machines that do not exist. It
+// also tells when a host of ours does that to somebody, and when ours answers
+// thousands who never spoke: then its addresses' name is being abused.
+package flood
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/judge/detector"
+)
+
+const (
+	// memorySpan is the time over which packets add up: a rate of n a second
+	// lasts as a level of ten n.
+	memorySpan = 10.0
+	// quiet is the level that any host on the Internet sees from scanners.
+	quiet = 32.0
+	// first is the level from which on a claim is made.
+	first = 96.0
+	// many is how many different sources no client population reaches that
+	// fast without completing a single conversation.
+	many = 64
+)
+
+// Detector returns the detector. Its memory hangs on our host, or where
+// neither end is ours on the one that is flooded.
+func Detector() detector.Detector {
+	return detector.Detector{
+		Name:  "flood",
+		Needs: []string{"conn"},
+		Route: func(r testudo.Record) (uint64, bool) {
+			e, ok := event(r)
+			if !ok {
+				return 0, false
+			}
+			return detector.AddrKey(e.host), true
+		},
+		New: func(entries int) detector.Memory {
+			return &memory{levels: detector.NewTable[key, level](max(1, entries/4))}
+		},
+	}
+}
+
+// shape is what the packets look like.
+type shape uint8
+
+const (
+	synIn        shape = iota // connection requests that got no answer or no completion
+	answersIn                 // TCP answers to a host that asked nothing
+	reflectedIn               // UDP answers from one service port of many machines
+	datagramsIn               // other one-way datagrams
+	icmpIn                    // one-way ICMP
+	leases                    // requests for an address by ever new machines
+	backscatter               // our host answers those who never asked
+	synOut                    // our host asks one target and gets nothing
+	datagramsOut              // our host sends one target and gets nothing
+)
+
+type key struct {
+	host   netip.Addr
+	shape  shape
+	target netip.Addr // for what goes out
+}
+
+// occurrence is what one record means to this detector.
+type occurrence struct {
+	key
+	partner netip.Addr
+	port    uint16 // the port that is hit, or for answers the one they come from
+	packets float64
+	bytes   int64
+	at      testudo.Time
+	uid     testudo.UID
+	mac     string
+}
+
+// event reads a record; false if it is no part of any flood.
+func event(r testudo.Record) (o occurrence, ok bool) {
+	switch r := r.(type) {
+	case *testudo.Conn:
+		return connEvent(r)
+	case *testudo.DHCP:
+		if len(r.MessageTypes) == 0 || r.MAC == "" || !r.ID.Resp.IsValid() {
+			return o, false
+		}
+		o = occurrence{partner: r.ID.Orig.Addr(), port: 67, packets: 1, at: r.Time, uid: r.UID, mac: r.MAC}
+		// Servers are many to a broadcast; the service is what suffers.
+		o.key = key{host: netip.AddrFrom4([4]byte{255, 255, 255, 255}), shape: leases}
+		return o, true
+	}
+	return o, false
+}
+
+func connEvent(c *testudo.Conn) (o occurrence, ok bool) {
+	if c.Delta.OrigPkts+c.Delta.RespPkts == 0 {
+		return o, false
+	}
+	orig, resp := c.ID.Orig, c.ID.Resp
+	to := resp.Addr()
+	if to.IsMulticast() || to.IsUnspecified() || to == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return o, false
+	}
+	o = occurrence{
+		partner: orig.Addr(), port: resp.Port(), at: c.Time, uid: c.UID,
+		packets: float64(c.Delta.OrigPkts), bytes: c.OrigIPBytes,
+	}
+	if c.Interim || c.Delta.Duration < c.Duration {
+		o.at = c.Time.Add(c.Duration - c.Delta.Duration)
+	}
+	outbound := c.About.OrigLocal && !c.About.RespLocal
+	switch c.ID.Proto {
+	case testudo.TCP:
+		switch {
+		case c.OrigPkts == 0:
+			o.packets, o.bytes, o.port = float64(c.Delta.RespPkts), c.RespIPBytes, resp.Port()
+			if c.About.RespLocal && !c.About.OrigLocal {
+				o.key = key{host: to, shape: backscatter}
+				return o, true
+			}
+			o.key, o.partner = key{host: orig.Addr(), shape: answersIn}, to
+			return o, true
+		case c.State == "S0" && c.OrigBytes == 0 && c.OrigPkts <= 4 || c.State == "S1" && c.OrigPkts == 1:
+			o.key = key{host: to, shape: synIn}
+			if outbound {
+				o.key, o.partner = key{host: orig.Addr(), shape: synOut, target: to}, orig.Addr()
+			}
+			return o, true
+		}
+	case testudo.UDP:
+		if c.RespPkts > 0 {
+			return o, false
+		}
+		switch {
+		case outbound:
+			o.key, o.partner = key{host: orig.Addr(), shape: datagramsOut, target: to}, orig.Addr()
+		case serves(orig.Port()) && !serves(resp.Port()):
+			o.key, o.port = key{host: to, shape: reflectedIn}, orig.Port()
+		default:
+			o.key = key{host: to, shape: datagramsIn}
+		}
+		return o, true
+	case testudo.ICMP, testudo.ICMPv6:
+		if c.RespPkts == 0 && !outbound && orig.Port() != 134 && orig.Port() != 135 && orig.Port() != 136 {
+			o.key = key{host: to, shape: icmpIn}
+			return o, true
+		}
+	}
+	return o, false
+}
+
+// serves tells whether a port is one that services listen on rather than one
+// that clients are given.
+func serves(port uint16) bool { return port < 32768 }
+
+// level is the state of one flood, or of its absence.
+type level struct {
+	first, last, peakAt testudo.Time
+	began               testudo.Time // when the level first passed quiet
+	now, peak           float64      // packets, ageing with memorySpan
+	packets, bytes      float64
+	sources             [32]uint64 // linear counter
+	ports               [16]uint64 // linear counter
+	common              uint16     // the port most hit (majority vote)
+	votes               int
+	onCommon            float64
+	some                [8]netip.Addr
+	named               int
+	uids                [16]testudo.UID
+	conns               int
+	claimed             float64
+}
+
+type memory struct{ levels *detector.Table[key, level] }
+
+// Observe implements detector.Memory.
+func (m *memory) Observe(r testudo.Record, out *detector.Out) {
+	o, _ := event(r)
+	l, isNew := m.levels.Put(o.key)
+	if isNew {
+		l.first, l.last = o.at, o.at
+	}
+	l.add(&o)
+	if l.now > quiet && l.began == 0 {
+		l.began = l.last
+		m.levels.Keep(o.key, true)
+	}
+	if s := l.strength(o.shape); s >= first && s >= 2*l.claimed {
+		l.claimed = s
+		out.Claim(l.claim(o.key))
+	}
+}
+
+func (l *level) add(o *occurrence) {
+	if dt := o.at.Sub(l.last).Seconds(); dt > 0 {
+		l.now *= math.Exp(-dt / memorySpan)
+		l.last = o.at
+	}
+	l.now += o.packets
+	if l.now > l.peak {
+		l.peak, l.peakAt = l.now, o.at
+	}
+	l.packets += o.packets
+	l.bytes += float64(o.bytes)
+	h := detector.AddrKey(o.partner)
+	if o.mac != "" {
+		h = detector.NameKey(o.mac)
+	}
+	l.sources[h>>6&31] |= 1 << (h & 63)
+	p := uint64(o.port) * 0x9e3779b97f4a7c15 >> 54
+	l.ports[p>>6] |= 1 << (p & 63)
+	switch {
+	case l.votes == 0:
+		l.common, l.votes, l.onCommon = o.port, 1, o.packets
+	case l.common == o.port:
+		l.votes++
+		l.onCommon += o.packets
+	default:
+		l.votes--
+	}
+	known := false
+	for _, a := range l.some[:l.named] {
+		known = known || a == o.partner
+	}
+	if !known && l.named < len(l.some) {
+		l.some[l.named] = o.partner
+		l.named++
+	}
+	if l.conns < len(l.uids) {
+		l.uids[l.conns] = o.uid
+	}
+	l.conns++
+}
+
+// Tick implements detector.Memory: at the end the last numbers are told.
+func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
+	if !last {
+		return
+	}
+	for k, l := range m.levels.All {
+		if l.claimed > 0 {
+			out.Claim(l.claim(k))
+		}
+	}
+}
+
+// Shed implements detector.Memory.
+func (m *memory) Shed() int { return m.levels.Shed() }
+
+// strength is how strong the flood is in packets per ten seconds. What our
+// host answers is only an echo, thinned by our own line and limits: there the
+// number of those who never asked counts, however long it takes.
+func (l *level) strength(s shape) float64 {
+	if s == backscatter {
+		return max(l.peak, float64(linear(l.sources[:])))
+	}
+	return l.peak
+}
+
+func (l *level) length() time.Duration { return l.last.Sub(l.first) }

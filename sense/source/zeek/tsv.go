@@ -1,0 +1,127 @@
+package zeek
+
+import "bytes"
+
+// dialect is what a TSV log's header says of its lines.
+type dialect struct {
+	separator, set, empty, unset []byte
+	path                         string
+	columns                      []target
+	kind                         *kind // nil for a log that becomes no records
+	// fielded is set once #fields was read.
+	fielded bool
+	stem    *kind // what the file's name says, for a header without #path
+
+	scratch []byte
+	items   [][]byte
+}
+
+// maxColumns bounds the columns of a header.
+const maxColumns = 512
+
+// standard returns the dialect Zeek writes unless told otherwise.
+func standard(stem *kind) dialect {
+	return dialect{stem: stem, separator: []byte{'\t'}, set: []byte{','}, empty: []byte("(empty)"), unset: []byte("-")}
+}
+
+// directive reads one line that begins with #.
+func (d *dialect) directive(line []byte, kindNamed func(string) *kind) {
+	if rest, ok := bytes.CutPrefix(line, []byte("#separator ")); ok {
+		*d = standard(d.stem)
+		if s := unescape(nil, bytes.TrimSpace(rest)); len(s) > 0 && len(s) <= 8 {
+			d.separator = s
+		}
+		return
+	}
+	name, value, _ := bytes.Cut(line, d.separator)
+	switch string(name) {
+	case "#set_separator":
+		if s := unescape(nil, value); len(s) > 0 && len(s) <= 8 {
+			d.set = s
+		}
+	case "#empty_field":
+		d.empty = unescape(nil, value)
+	case "#unset_field":
+		d.unset = unescape(nil, value)
+	case "#path":
+		d.path = string(value)
+		d.kind = kindNamed(d.path)
+	case "#fields":
+		d.fields(value)
+	}
+}
+
+// fields reads the names of the columns.
+func (d *dialect) fields(names []byte) {
+	d.fielded = true
+	if d.path == "" {
+		d.kind = d.stem
+	}
+	d.columns = d.columns[:0]
+	for more := true; more; {
+		var name []byte
+		if name, names, more = bytes.Cut(names, d.separator); len(d.columns) == maxColumns {
+			d.kind, d.columns = nil, nil
+			return
+		}
+		var t target
+		if d.kind != nil {
+			t = d.kind.targets[string(name)]
+		}
+		d.columns = append(d.columns, t)
+	}
+}
+
+// line fills r, which has begun, from one line of values.
+func (d *dialect) line(line []byte, r *row) error {
+	for i := range d.columns {
+		value, rest, more := bytes.Cut(line, d.separator)
+		if more != (i+1 < len(d.columns)) {
+			return errValue
+		}
+		line = rest
+		t := d.columns[i]
+		if t.to == nowhere || bytes.Equal(value, d.unset) {
+			continue
+		}
+		var err error
+		if t.to.list() {
+			err = r.setList(t, d.split(value))
+		} else if !bytes.Equal(value, d.empty) {
+			if bytes.IndexByte(value, '\\') >= 0 {
+				d.scratch = unescape(d.scratch[:0], value)
+				value = d.scratch
+			}
+			err = r.set(t, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// split takes a set or vector apart. The elements are valid until the next
+// call.
+func (d *dialect) split(value []byte) [][]byte {
+	d.items, d.scratch = d.items[:0], d.scratch[:0]
+	if bytes.Equal(value, d.empty) {
+		return nil
+	}
+	for more := true; more && len(d.items) < maxItems; {
+		var item []byte
+		item, value, more = bytes.Cut(value, d.set)
+		switch {
+		case bytes.Equal(item, d.unset):
+			continue
+		case bytes.Equal(item, d.empty):
+			item = nil
+		case bytes.IndexByte(item, '\\') >= 0:
+			start := len(d.scratch)
+			d.scratch = unescape(d.scratch, item)
+			item = d.scratch[start:]
+		}
+		d.items = append(d.items, item)
+	}
+	return d.items
+}
