@@ -11,7 +11,8 @@
 // line before. 40x60s~10 repeats it 40 times every 60 seconds, each moved by
 // up to 10 % of that; {i} is the repetition's number in three digits, {n} the
 // bare number. Then come the log's name, orig, resp, the transport and fields by their
-// Go names; lists are joined by commas, quotes keep blanks. Records are put in
+// Go names; lists are joined by commas, quotes keep blanks. Hit=value/field/list
+// is a hit of an indicator. Records are put in
 // order of time, annotated as the engine would, and given to the detector.
 package detectortest
 
@@ -173,7 +174,8 @@ var start = testudo.TimeOf(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
 func Parse(t *testing.T, text string) []testudo.Record {
 	t.Helper()
 	var records []testudo.Record
-	cfg := annotate.Config{Entries: 4096}
+	hits := map[testudo.Record][]testudo.Hit{}
+	cfg := annotate.Config{Entries: 4096, Match: func(r testudo.Record) []testudo.Hit { return hits[r] }}
 	chance := rand.New(rand.NewPCG(1, 2))
 	at := start
 	sc := bufio.NewScanner(strings.NewReader(text))
@@ -193,6 +195,11 @@ func Parse(t *testing.T, text string) []testudo.Record {
 			t.Fatalf("line %d: %v", n, err)
 		}
 		at = next
+		for _, r := range rs {
+			if h := r.Base().About.Hits; h != nil {
+				hits[r] = h
+			}
+		}
 		records = append(records, rs...)
 	}
 	slices.SortStableFunc(records, func(x, y testudo.Record) int { return cmp.Compare(moment(x), moment(y)) })
@@ -276,6 +283,14 @@ func record(words []string, at testudo.Time) (testudo.Record, error) {
 		name, value, _ := strings.Cut(w, "=")
 		if name == "UID" {
 			m.UID = testudo.UID(detector.NameKey(value))
+			continue
+		}
+		if name == "Hit" {
+			p := strings.SplitN(value, "/", 3)
+			if len(p) != 3 {
+				return nil, fmt.Errorf("%s: want Hit=value/field/list", w)
+			}
+			m.About.Hits = append(m.About.Hits, testudo.Hit{Value: p[0], Field: p[1], Source: p[2]})
 			continue
 		}
 		f := v

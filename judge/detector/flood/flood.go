@@ -191,7 +191,7 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 	}
 	if s := l.strength(o.shape); s >= first && s >= 2*l.claimed {
 		l.claimed = s
-		out.Claim(l.claim(o.key))
+		l.tell(o.key, out)
 	}
 }
 
@@ -236,6 +236,15 @@ func (l *level) add(o *occurrence) {
 	l.conns++
 }
 
+// unlikely is the score below which a claim would only be noise.
+const unlikely = 0.3
+
+func (l *level) tell(k key, out *detector.Out) {
+	if s := l.claim(k); s.Score() >= unlikely {
+		out.Claim(s)
+	}
+}
+
 // Tick implements detector.Memory: at the end the last numbers are told.
 func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 	if !last {
@@ -243,7 +252,7 @@ func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 	}
 	for k, l := range m.levels.All {
 		if l.claimed > 0 {
-			out.Claim(l.claim(k))
+			l.tell(k, out)
 		}
 	}
 }
