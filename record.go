@@ -66,6 +66,11 @@ type Context struct {
 	// resolved to its address.
 	Shared    bool
 	PeerNames int
+	// KeyPeers is, on a TLS record that shows the server's certificate, at
+	// how many places (registered domains, addresses where no name is known)
+	// our hosts have met that server's key until now, this one included; 0
+	// where no certificate shows.
+	KeyPeers int
 	// Resolver, and so on: what this machine of ours or this peer is used
 	// for by others, learned from traffic.
 	PeerRole Role

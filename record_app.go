@@ -66,6 +66,9 @@ type TLS struct {
 	// ServerPrint is our own fingerprint of the server's side: version,
 	// cipher, extensions in order and the shape of its certificate.
 	ServerPrint string
+	// JA4Again is the JA4 of the client's second hello, sent because the
+	// server asked for other parameters; empty without one.
+	JA4Again string
 }
 
 // Log returns "ssl".

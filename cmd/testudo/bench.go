@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +16,7 @@ import (
 func (a *app) benchCommand() *cobra.Command {
 	var f replayFlags
 	var seconds float64
+	var profile string
 	c := &cobra.Command{
 		Use:   "bench PATH",
 		Short: "Measure the whole pipeline on a capture held in memory",
@@ -31,6 +34,11 @@ func (a *app) benchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			stop, err := startProfile(profile)
+			if err != nil {
+				return exitError{exitUsage, err}
+			}
+			defer stop()
 			m, err := shield.Bench{Parts: parts(), Settings: set, Path: args[0], For: time.Duration(seconds * float64(time.Second))}.Run(c.Context())
 			if err != nil {
 				return exitError{exitInput, fmt.Errorf("%s: %w", args[0], err)}
@@ -39,9 +47,25 @@ func (a *app) benchCommand() *cobra.Command {
 		},
 	}
 	c.Flags().Float64Var(&seconds, "seconds", 10, "how long to go round")
+	c.Flags().StringVar(&profile, "profile", "", "write a processor profile to `FILE`, for go tool pprof")
 	c.Flags().IntVar(&f.workers, "workers", 0, "goroutines that read and judge; 0 is one a core")
 	c.Flags().StringSliceVar(&f.local, "local", nil, "networks we protect, as `CIDR[,CIDR]`")
 	return c
+}
+
+// startProfile begins a processor profile; "" begins none.
+func startProfile(file string) (stop func(), err error) {
+	if file == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, err
+	}
+	return func() { pprof.StopCPUProfile(); f.Close() }, nil
 }
 
 func (a *app) printBench(m shield.Measured) error {

@@ -90,7 +90,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (YAML); none is needed to start")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text, json or csv")
-	root.AddCommand(a.replayCommand(), a.benchCommand(), a.versionCommand())
+	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

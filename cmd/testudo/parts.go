@@ -9,11 +9,11 @@ import (
 	"github.com/testudo-shield/testudo/sense/protocol"
 	"github.com/testudo-shield/testudo/sense/protocol/dhcp"
 	"github.com/testudo-shield/testudo/sense/protocol/dns"
-	// "github.com/testudo-shield/testudo/sense/protocol/ftp"
+	"github.com/testudo-shield/testudo/sense/protocol/ftp"
 	"github.com/testudo-shield/testudo/sense/protocol/http"
 	"github.com/testudo-shield/testudo/sense/protocol/icmp"
 	"github.com/testudo-shield/testudo/sense/protocol/ntp"
-	// "github.com/testudo-shield/testudo/sense/protocol/opaque"
+	"github.com/testudo-shield/testudo/sense/protocol/opaque"
 	"github.com/testudo-shield/testudo/sense/protocol/quic"
 	"github.com/testudo-shield/testudo/sense/protocol/smtp"
 	"github.com/testudo-shield/testudo/sense/protocol/ssh"
@@ -40,15 +40,16 @@ func protocols() []protocol.Protocol {
 	return []protocol.Protocol{
 		dhcp.Protocol(),
 		dns.Protocol(),
-		// ftp.DataProtocol(),
-		// ftp.Protocol(),
+		ftp.DataProtocol(),
+		ftp.Protocol(),
 		http.Protocol(),
 		icmp.Protocol(),
 		ntp.Protocol(),
-		// opaque.Protocol(),
+		opaque.Protocol(),
 		quic.Protocol(),
 		smtp.Protocol(),
 		ssh.Protocol(),
+		tls.DTLS(),
 		tls.Protocol(),
 	}
 }

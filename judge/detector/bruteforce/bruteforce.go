@@ -102,15 +102,12 @@ type memory struct{ series *detector.Table[key, series] }
 func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 	switch r := r.(type) {
 	case *testudo.SSH:
-		// Only an answer that can be told counts either way; without one a
-		// conversation that ended by itself right after a try is a failure.
-		fails, in := r.AuthAttempts, false
-		if r.AuthSuccess != nil && *r.AuthSuccess {
-			fails, in = max(0, r.AuthAttempts-1), true
-		} else if r.Client != "" && r.Server != "" {
-			fails = max(fails, 1)
+		// A client that offers several keys before the right one is no
+		// attack: only a conversation that got nowhere counts as failed.
+		if r.AuthSuccess != nil {
+			in := *r.AuthSuccess
+			m.add(r, bySSH, "", "", b2i(!in)*max(1, r.AuthAttempts), in, out)
 		}
-		m.add(r, bySSH, "", "", fails, in, out)
 	case *testudo.FTP:
 		m.add(r, byFTP, r.User, "", b2i(r.ReplyCode >= 500), r.ReplyCode == 230, out)
 	case *testudo.SMTP:

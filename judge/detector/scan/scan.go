@@ -25,9 +25,10 @@ const (
 	// sweepARP is how many silent addresses in a row a host must ask for
 	// before it is a sweep; routers and fresh machines ask for a few.
 	sweepARP = 16
-	// loud is how many doors make a scan by a machine of ours something a
-	// person must look at.
+	// loud doors within rush on one line by a machine of ours are something a
+	// person must look at; slower ones are as often an inventory.
 	loud = 24
+	rush = 10 * time.Minute
 	// crafted is how many packets that no operating system sends make a
 	// fingerprinting of one host.
 	crafted = 2
@@ -59,11 +60,11 @@ func Detector() detector.Detector {
 		},
 		New: func(entries int) detector.Memory {
 			return &memory{
-				sources: detector.NewTable[netip.Addr, source](entries),
-				lines:   detector.NewTable[line, walk](entries),
-				doors:   detector.NewTable[door, struct{}](4 * entries),
-				asked:   detector.NewTable[[2]netip.Addr, bool](entries),
-				leases:  detector.NewTable[string, lease](max(1, entries/4)),
+				once:     detector.NewTable[netip.Addr, uint64](2 * entries),
+				lines:    detector.NewTable[line, walk](entries),
+				scanners: detector.NewTable[netip.Addr, scanner](max(1, entries/4)),
+				sweeps:   detector.NewTable[netip.Addr, sweep](max(1, entries/4)),
+				leases:   detector.NewTable[string, lease](max(1, entries/4)),
 			}
 		},
 	}
@@ -88,34 +89,38 @@ type line struct {
 type walk struct {
 	ratio       float64 // log-likelihood ratio, scanner over user
 	doors, open int
-	crafted     int // impossible packets among them
+	crafted     int        // impossible packets among them
+	seen        [16]uint64 // which doors, hashed
 	first, last testudo.Time
-	claimed     int
+	fast        bool // loud doors within rush
+	told        int  // doors when it was last told
+}
+
+// scanner sums up what one source did along lines that were decided.
+type scanner struct {
+	ours        bool // a machine of ours
+	first, last testudo.Time
+	lines       int
+	doors, open int
+	fast        bool
+	best        line // the line with most doors
+	bestWalk    walk
+	ports       [8]string
+	nports      int
 	hosts       [8]netip.Addr
-	ours        bool // the scanner is a machine of ours
-	uids        [8]testudo.UID
-}
-
-type door struct {
-	from, host netip.Addr
-	port       uint16
-	via        testudo.Proto
-}
-
-// source is what is known of one source by address resolution.
-type source struct {
-	silent      int
-	first, last testudo.Time
-	claimed     int
-	sample      [8]netip.Addr
+	nhosts      int
+	uids        [16]testudo.UID
+	nuids       int
+	claimed     int // doors when last claimed
+	news        bool
 }
 
 type memory struct {
-	sources *detector.Table[netip.Addr, source]
-	lines   *detector.Table[line, walk]
-	doors   *detector.Table[door, struct{}]
-	asked   *detector.Table[[2]netip.Addr, bool]
-	leases  *detector.Table[string, lease]
+	once     *detector.Table[netip.Addr, uint64] // the first door of a source that has no line yet
+	lines    *detector.Table[line, walk]
+	scanners *detector.Table[netip.Addr, scanner]
+	sweeps   *detector.Table[netip.Addr, sweep]
+	leases   *detector.Table[string, lease]
 }
 
 // Observe implements detector.Memory.
@@ -133,7 +138,7 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 func (m *memory) conn(c *testudo.Conn, out *detector.Out) {
 	from, to := c.ID.Orig.Addr(), c.ID.Resp.Addr()
 	if impossible(c) {
-		m.step(line{from: from, host: to, via: c.ID.Proto}, c, decided/crafted, false, out)
+		m.step(line{from: from, host: to, via: c.ID.Proto}, c, uint64(c.UID), decided/crafted, false, out)
 		return
 	}
 	weight, open := verdict(c)
@@ -144,13 +149,24 @@ func (m *memory) conn(c *testudo.Conn, out *detector.Out) {
 	if c.ID.Proto == testudo.ICMP || c.ID.Proto == testudo.ICMPv6 {
 		port = 0
 	}
-	if _, isNew := m.doors.Put(door{from, to, port, c.ID.Proto}); !isNew {
+	door := detector.AddrKey(to) ^ uint64(port)*0x9e3779b97f4a7c15 ^ uint64(c.ID.Proto)
+	if m.firstDoor(from, door) {
 		return
 	}
-	m.step(line{from: from, port: port, via: c.ID.Proto}, c, weight, open, out)
+	m.step(line{from: from, port: port, via: c.ID.Proto}, c, door, weight, open, out)
 	if port != 0 {
-		m.step(line{from: from, host: to, via: c.ID.Proto}, c, weight, open, out)
+		m.step(line{from: from, host: to, via: c.ID.Proto}, c, door, weight, open, out)
 	}
+}
+
+// firstDoor tells whether a source has been at this one door only. Forged
+// sources never come to a second one, and must not fill the memory.
+func (m *memory) firstDoor(from netip.Addr, door uint64) bool {
+	first, isNew := m.once.Put(from)
+	if isNew {
+		*first = door
+	}
+	return *first == door
 }
 
 // verdict is what one first contact says: how much for a scanner (negative
@@ -210,60 +226,122 @@ func probe(history string) bool {
 		(len(history) == 1 || history[1] == 'r')
 }
 
-func (m *memory) step(l line, c *testudo.Conn, weight float64, open bool, out *detector.Out) {
+func (m *memory) step(l line, c *testudo.Conn, door uint64, weight float64, open bool, out *detector.Out) {
 	w, isNew := m.lines.Put(l)
 	if isNew {
 		w.first, w.last = c.Time, c.Time
-		w.ours = c.About.OrigLocal
 	}
+	door ^= door >> 31
+	bit := &w.seen[door>>6&15]
+	if *bit&(1<<(door&63)) != 0 {
+		return
+	}
+	*bit |= 1 << (door & 63)
 	w.first, w.last = min(w.first, c.Time), max(w.last, c.Time)
 	w.ratio += weight
 	if w.ratio < -decided {
-		*w = walk{first: c.Time, last: c.Time, ours: w.ours}
+		*w = walk{first: c.Time, last: c.Time, seen: w.seen}
 		return
 	}
 	if weight == decided/crafted {
 		w.crafted++
 	}
 	if weight > 0 {
-		if w.doors < len(w.hosts) {
-			w.hosts[w.doors], w.uids[w.doors] = c.ID.Resp.Addr(), c.UID
-		}
 		w.doors++
 	}
 	if open {
 		w.open++
 	}
-	if w.ratio >= decided && (w.doors >= 4 || w.crafted >= crafted) && (w.claimed == 0 || w.doors >= 2*w.claimed) {
-		w.claimed = w.doors
+	w.fast = w.fast || w.doors >= loud && w.last.Sub(w.first) <= rush
+	if w.ratio >= decided && (w.doors >= 4 || w.crafted >= crafted) {
 		m.lines.Keep(l, true)
-		out.Claim(w.claim(l))
+		m.tell(l, w, c, out)
 	}
 }
 
+// tell adds a decided line's news to its source and claims it when what is
+// known of the source has doubled.
+func (m *memory) tell(l line, w *walk, c *testudo.Conn, out *detector.Out) {
+	s, isNew := m.scanners.Put(l.from)
+	if isNew {
+		s.ours, s.first = c.About.OrigLocal, w.first
+	}
+	if w.told == 0 {
+		s.lines++
+		if !l.host.IsValid() && s.nports < len(s.ports) {
+			s.ports[s.nports] = fmt.Sprintf("%s/%d", l.via, l.port)
+			s.nports++
+		}
+	}
+	s.doors += w.doors - w.told
+	w.told = w.doors
+	if open := w.open; open > s.open {
+		s.open = open
+	}
+	s.first, s.last, s.fast = min(s.first, w.first), max(s.last, w.last), s.fast || w.fast
+	if w.doors > s.bestWalk.doors || w.crafted > s.bestWalk.crafted || l == s.best {
+		s.best, s.bestWalk = l, *w
+	}
+	s.sample(c)
+	s.news = true
+	if s.doors >= 2*s.claimed || s.fast && !w.fast {
+		m.claim(l.from, s, out)
+	}
+}
+
+func (s *scanner) sample(c *testudo.Conn) {
+	if s.nuids < len(s.uids) {
+		s.uids[s.nuids] = c.UID
+		s.nuids++
+	}
+	for _, h := range s.hosts[:s.nhosts] {
+		if h == c.ID.Resp.Addr() {
+			return
+		}
+	}
+	if s.nhosts < len(s.hosts) {
+		s.hosts[s.nhosts] = c.ID.Resp.Addr()
+		s.nhosts++
+	}
+}
+
+func (m *memory) claim(from netip.Addr, s *scanner, out *detector.Out) {
+	s.claimed, s.news = s.doors, false
+	m.scanners.Keep(from, s.ours)
+	out.Claim(s.sighting(from))
+}
+
+// sweep is one machine that asks by ARP.
+type sweep struct {
+	asked       int
+	seen        [16]uint64
+	first, last testudo.Time
+	claimed     int
+	sample      [8]netip.Addr
+}
+
+// arp counts different addresses asked for without a pause of five minutes;
+// who answered is not known here, as answers hang on other machines.
 func (m *memory) arp(r *testudo.ARP, out *detector.Out) {
 	if r.Operation == "reply" {
-		// The answer belongs to the asker's memory only if both hash alike;
-		// what counts for a sweep is that requests pile up.
 		return
 	}
-	asked, isNew := m.asked.Put([2]netip.Addr{r.SenderIP, r.TargetIP})
-	if !isNew {
-		return
-	}
-	*asked = true
-	s, isNew := m.sources.Put(r.SenderIP)
+	s, isNew := m.sweeps.Put(r.SenderIP)
 	if isNew || r.Time.Sub(s.last) > 5*time.Minute {
-		*s = source{first: r.Time, claimed: s.claimed}
+		*s = sweep{first: r.Time, claimed: s.claimed}
 	}
 	s.last = r.Time
-	if s.silent < len(s.sample) {
-		s.sample[s.silent] = r.TargetIP
-	}
-	s.silent++
-	if s.silent >= sweepARP && (s.claimed == 0 || s.silent >= 2*s.claimed) {
-		s.claimed = s.silent
-		out.Claim(s.claim(r.SenderIP))
+	h := detector.AddrKey(r.TargetIP)
+	if bit := &s.seen[h>>6&15]; *bit&(1<<(h&63)) == 0 {
+		*bit |= 1 << (h & 63)
+		if s.asked < len(s.sample) {
+			s.sample[s.asked] = r.TargetIP
+		}
+		s.asked++
+		if s.asked >= sweepARP && s.asked >= 2*s.claimed {
+			s.claimed = s.asked
+			out.Claim(s.sighting(r.SenderIP))
+		}
 	}
 }
 
@@ -301,130 +379,25 @@ func (m *memory) dhcp(r *testudo.DHCP, out *detector.Out) {
 	}
 }
 
-func (l *lease) claim(mac string) testudo.Sighting {
-	return testudo.Sighting{
-		Detector: "scan", Key: "dhcp " + mac, Kind: testudo.Scan, Outcome: testudo.Attempt,
-		First: l.first, Last: l.last,
-		Servers: []testudo.Server{{Address: l.from, Role: testudo.Scanner}},
-		Title:   fmt.Sprintf("machine %s asks the address service for one address after the other", mac),
-		Summary: fmt.Sprintf("%d different addresses asked for in %s", l.count, span(l.first, l.last)),
-		Reasons: []testudo.Reason{
-			{Family: testudo.Base, Weight: -3, Text: "few machines want several addresses"},
-			{Family: testudo.Volume, Weight: 3.5, Text: fmt.Sprintf("%d different addresses in %s", l.count, span(l.first, l.last))},
-		},
-		Innocent:   "a machine that moves between networks, or a relay that answers for others",
-		Evidence:   []testudo.Fact{{Name: "addresses", Value: l.count}, {Name: "mac", Value: mac}},
-		Techniques: []string{"T1018"},
-	}
-}
-
 // Tick implements detector.Memory: at the end the last numbers are told.
 func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 	if !last {
 		return
 	}
-	for l, w := range m.lines.All {
-		if w.claimed > 0 && w.doors > w.claimed {
-			out.Claim(w.claim(l))
+	for from, s := range m.scanners.All {
+		if s.news {
+			m.claim(from, s, out)
 		}
 	}
-	for from, s := range m.sources.All {
-		if s.claimed > 0 && s.silent > s.claimed {
-			out.Claim(s.claim(from))
+	for from, s := range m.sweeps.All {
+		if s.claimed > 0 && s.asked > s.claimed {
+			out.Claim(s.sighting(from))
 		}
 	}
 }
 
-// Shed implements detector.Memory.
+// Shed implements detector.Memory. What a forged source leaves behind is not
+// worth counting: only lines and sources that have one are.
 func (m *memory) Shed() int {
-	return m.sources.Shed() + m.lines.Shed() + m.doors.Shed() + m.asked.Shed() + m.leases.Shed()
-}
-
-func (w *walk) claim(l line) testudo.Sighting {
-	what, technique, axis := fmt.Sprintf("%s/%d of %d hosts", l.via, l.port, w.doors), "T1046", "horizontal"
-	switch {
-	case l.host.IsValid():
-		what, axis = fmt.Sprintf("%d %s ports of %s", w.doors, l.via, l.host), "vertical"
-	case l.port == 0:
-		what, technique, axis = fmt.Sprintf("%d hosts by echo", w.doors), "T1018", "echo"
-	}
-	if w.crafted >= crafted {
-		what, axis = fmt.Sprintf("%s by %d packets that no system sends", l.host, w.crafted), "fingerprint"
-	}
-	if !w.ours {
-		technique = "T1595.001"
-	}
-	reasons := []testudo.Reason{
-		{Family: testudo.Base, Weight: -5, Text: "few sources scan"},
-		{Family: testudo.Content, Weight: detector.Cap(w.ratio, 6), Text: fmt.Sprintf("%d first contacts along one line, %d of them open: an ordinary user's mostly succeed", w.doors, w.open)},
-		{Family: testudo.Volume, Weight: detector.Cap(math.Log2(float64(w.doors)/4), 4), Text: fmt.Sprintf("%d doors in %s", w.doors, span(w.first, w.last))},
-	}
-	s := testudo.Sighting{
-		Detector: "scan", Key: fmt.Sprintf("%s %s %v %d %s", axis, l.from, l.host, l.port, l.via),
-		Kind: testudo.Scan, First: w.first, Last: w.last,
-		Servers:  []testudo.Server{{Address: l.from, Role: testudo.Scanner}},
-		Title:    fmt.Sprintf("%s scans %s", l.from, what),
-		Summary:  fmt.Sprintf("%s scan of %s in %s, %d open", axis, what, span(w.first, w.last), w.open),
-		Reasons:  reasons,
-		Innocent: "an inventory or vulnerability scanner of our own, a monitoring system, or peer-to-peer software after a network outage",
-		Evidence: []testudo.Fact{
-			{Name: "doors", Value: w.doors}, {Name: "open", Value: w.open}, {Name: "axis", Value: axis},
-			{Name: "span_s", Value: w.last.Sub(w.first).Seconds()},
-		},
-		Techniques: []string{technique},
-	}
-	s.Outcome = testudo.Noise
-	switch {
-	case w.ours && w.doors >= loud:
-		s.Outcome = testudo.Success // a machine of ours does it: somebody sits there
-	case w.ours || w.open > 0:
-		s.Outcome = testudo.Attempt
-	}
-	s.Victims = addresses(w.hosts[:min(w.doors, len(w.hosts))])
-	for _, u := range w.uids[:min(w.doors, len(w.uids))] {
-		s.UIDs = append(s.UIDs, u)
-	}
-	return s
-}
-
-func (s *source) claim(from netip.Addr) testudo.Sighting {
-	out := testudo.Noise
-	if s.silent >= 2*sweepARP {
-		out = testudo.Attempt
-	}
-	return testudo.Sighting{
-		Detector: "scan", Key: "arp " + from.String(), Kind: testudo.Scan, Outcome: out,
-		First: s.first, Last: s.last,
-		Servers: []testudo.Server{{Address: from, Role: testudo.Scanner}},
-		Title:   fmt.Sprintf("%s asks by ARP for %d addresses in a row", from, s.silent),
-		Summary: fmt.Sprintf("ARP sweep of %d addresses in %s", s.silent, span(s.first, s.last)),
-		Reasons: []testudo.Reason{
-			{Family: testudo.Base, Weight: -4, Text: "few machines ask for a whole network"},
-			{Family: testudo.Volume, Weight: detector.Cap(math.Log2(float64(s.silent)/4)*2, 7), Text: fmt.Sprintf("%d different addresses, none asked for before", s.silent)},
-		},
-		Innocent:   "a router passing on somebody else's scan, or an inventory tool",
-		Evidence:   []testudo.Fact{{Name: "addresses", Value: s.silent}},
-		Victims:    addresses(s.sample[:min(s.silent, len(s.sample))]),
-		Techniques: []string{"T1018"},
-	}
-}
-
-func addresses(list []netip.Addr) (out []netip.Addr) {
-	for i, a := range list {
-		if a.IsValid() && (i == 0 || a != list[i-1]) {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
-func span(first, last testudo.Time) string {
-	d := last.Sub(first)
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f min", d.Minutes())
-	}
-	return fmt.Sprintf("%.0f h", d.Hours())
+	return m.scanners.Shed() + m.lines.Shed() + m.sweeps.Shed() + m.leases.Shed()
 }

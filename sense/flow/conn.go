@@ -1,0 +1,329 @@
+package flow
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/sense/packet"
+)
+
+// The state of one side of a TCP conn; of other conns only stActive is used.
+const (
+	stNone uint8 = iota // nothing seen
+	stSynSent
+	stSynAckSent
+	stPartial // packets, but no handshake
+	stActive  // established
+	stClosed  // sent FIN
+	stReset   // sent RST
+)
+
+// The flags of a conn.
+const (
+	isAnswered uint16 = 1 << iota // packets both ways
+	origIsLo
+	isMidStream
+	isFlipped
+	noStream // no analyzer wants its bytes any more
+	isEnded  // its analyzer was ended
+)
+
+// conn is the cold record of a live conn: five cache lines, of which a packet
+// needs the first three. It is pooled; id is its place.
+type conn struct {
+	last    testudo.Time // clock of the last packet
+	seen    testudo.Time // the packets' own time, as far as it can be trusted
+	elapsed time.Duration
+	state   [2]uint8
+	flags   uint16
+	class   class
+	armed   bool
+	proto   testudo.Proto
+	tunnel  packet.Tunnel
+	vlan    uint16
+	list    uint8 // the eviction list it is in
+	id      uint32
+
+	// The wheel's list and the eviction list; tick is the lower half of the
+	// wheel's, enough to tell earlier from later within a turn.
+	wprev, wnext, prev, next uint32
+	tick                     uint32
+	hash                     uint32
+
+	side   [2]side
+	talk   *talk
+	stream *stream
+	hist   history
+
+	weirds  uint8
+	want    int16  // protocol it was announced for, -1 for none
+	service string // all services in order, joined by a comma
+	base    *baseline
+
+	queued, report, start testudo.Time
+	uid                   testudo.UID
+	key                   key
+}
+
+// side is what is counted of one direction. Offsets are payload bytes since
+// the first, in 64 bits, so that sequence numbers may wrap.
+type side struct {
+	pkts, ip int64
+	top      int64  // end of the highest payload seen; for others than TCP all payload
+	acked    int64  // highest offset the peer acknowledged
+	base     uint32 // sequence number of offset 0
+	odd      uint32 // where the last packet outside every window ended
+	has      uint8
+}
+
+// What a side has.
+const (
+	hasBase uint8 = 1 << iota
+	hasOdd
+	hasFIN
+)
+
+// bytes returns the payload by sequence numbers: what was seen, or what the
+// peer acknowledged where that is more. One octet more may be a FIN's.
+func (x *side) bytes() int64 {
+	if x.acked > x.top+1 && x.has&hasFIN == 0 {
+		return x.acked
+	}
+	return x.top
+}
+
+// baseline is what the previous report said.
+type baseline struct {
+	bytes, pkts [2]int64
+	elapsed     time.Duration
+}
+
+// dir returns the index of the side that sent the packet of l.
+func (c *conn) dir(l *look) int {
+	if l.srcLo == (c.flags&origIsLo != 0) {
+		return 0
+	}
+	return 1
+}
+
+// connID builds the conn's name.
+func (c *conn) connID() testudo.ConnID {
+	lo := netip.AddrPortFrom(addrOf(c.key.lo), uint16(c.key.ports>>16))
+	hi := netip.AddrPortFrom(addrOf(c.key.hi), uint16(c.key.ports))
+	if c.flags&origIsLo == 0 {
+		lo, hi = hi, lo
+	}
+	return testudo.ConnID{Orig: lo, Resp: hi, Proto: c.proto}
+}
+
+func addrOf(w [2]uint64) netip.Addr {
+	var ip packet.IP
+	binary.BigEndian.PutUint64(ip[:8], w[0])
+	binary.BigEndian.PutUint64(ip[8:], w[1])
+	return ip.Addr()
+}
+
+// begin makes the conn that a packet opens; nil when there is no room.
+func (s *Shard) begin(p *packet.Packet, l *look) *conn {
+	if s.conns.live >= s.cfg.Conns {
+		s.evict()
+	}
+	c := s.conns.get()
+	id := c.id
+	if !s.table.insert(&l.key, l.hash, id) {
+		s.conns.put(c)
+		s.stats.ShedCollision++
+		return nil
+	}
+	s.stats.Conns++
+	c.key, c.hash, c.proto, c.id = l.key, l.hash, p.Proto, id
+	c.start, c.seen, c.want = p.Time, p.Time, -1
+	c.vlan, c.tunnel = p.VLAN, p.Tunnel
+	c.report = p.Clock.Add(s.cfg.FirstReport)
+	srcIsOrig := true
+	if p.Proto == testudo.TCP {
+		srcIsOrig = s.orient(c, p)
+	}
+	if l.srcLo == srcIsOrig {
+		c.flags |= origIsLo
+	}
+	c.uid = uidOf(c, p.Seq)
+	c.queued = p.Clock
+	s.push(unanswered, c)
+	if s.expects.n > 0 {
+		s.expected(c)
+	}
+	return c
+}
+
+// orient tells whether the sender of a TCP conn's first packet began it: not
+// if it answers a SYN we missed, nor if it speaks mid-way from a server's port.
+func (s *Shard) orient(c *conn, p *packet.Packet) bool {
+	switch {
+	case p.Flags&packet.SYN == 0:
+		c.flags |= isMidStream
+		if s.dispatch.server(p.SrcPort) && !s.dispatch.server(p.DstPort) {
+			c.flags |= isFlipped
+		}
+	case p.Flags&packet.ACK != 0:
+		c.flags |= isFlipped
+	}
+	if c.flags&isFlipped != 0 {
+		c.hist.add('^')
+		return false
+	}
+	return true
+}
+
+func uidOf(c *conn, seq uint32) testudo.UID {
+	h := mix(mix(c.key.lo[0], c.key.lo[1]), mix(c.key.hi[0], c.key.hi[1]))
+	side := uint64(c.flags & origIsLo)
+	h = mix(h, uint64(c.key.ports)|uint64(c.proto)<<32|side<<40)
+	h = mix(h, mix(uint64(c.start), uint64(seq)))
+	return testudo.UID(max(h, 1))
+}
+
+// maxStep is the longest pause between two packets of a conn that their own
+// times are believed; more is a clock that was set.
+const maxStep = testudo.Time(time.Hour)
+
+// count does what every packet of a conn does to it.
+func (s *Shard) count(c *conn, p *packet.Packet, d int) {
+	c.last = p.Clock
+	switch step := p.Time - c.seen; {
+	case p.Time > c.seen && step > 0 && step <= maxStep:
+		c.elapsed += time.Duration(step)
+		c.seen = p.Time
+	case p.Time > c.seen, -step > maxStep:
+		c.seen = p.Time
+	}
+	x := &c.side[d]
+	x.pkts++
+	x.ip += int64(p.IPLen)
+	if x.pkts == 1 && c.flags&isAnswered == 0 && c.side[d^1].pkts > 0 {
+		c.flags |= isAnswered
+		s.unlink(c)
+		c.queued = p.Clock
+		s.push(answered, c)
+	}
+	if c.vlan == 0 {
+		c.vlan = p.VLAN
+	}
+}
+
+// remove ends a conn: its analyzer, its report, its place.
+func (s *Shard) remove(c *conn) {
+	s.endStream(c)
+	s.report(c, false)
+	s.disarm(c)
+	s.unlink(c)
+	s.table.remove(&c.key, c.hash)
+	if c.talk != nil {
+		if len(s.talks) < 4096 {
+			s.talks = append(s.talks, c.talk)
+		}
+		c.talk = nil
+	}
+	s.conns.put(c)
+}
+
+// evict makes room for one conn: the oldest that never got an answer, else
+// the one of the others that was idle longest, as far as a second chance for
+// what was used since it was queued can tell.
+func (s *Shard) evict() {
+	if s.lists[unanswered].head != 0 {
+		s.stats.ShedUnanswered++
+		s.remove(s.conns.at(s.lists[unanswered].head))
+		return
+	}
+	if s.lists[answered].head == 0 {
+		return
+	}
+	for range 16 {
+		c := s.conns.at(s.lists[answered].head)
+		if c.last <= c.queued {
+			break
+		}
+		s.unlink(c)
+		c.queued = c.last
+		s.push(answered, c)
+	}
+	s.stats.ShedIdle++
+	s.remove(s.conns.at(s.lists[answered].head))
+}
+
+// list is a doubly linked list of conns by id; 0 is the end.
+type list struct{ head, tail uint32 }
+
+// The eviction lists. Unanswered holds conns of which one side only was
+// seen, oldest first; answered the others, roughly in order of use.
+const (
+	unlisted uint8 = iota
+	unanswered
+	answered
+)
+
+func (s *Shard) push(which uint8, c *conn) {
+	l := &s.lists[which]
+	c.list, c.prev, c.next = which, l.tail, 0
+	if l.tail != 0 {
+		s.conns.at(l.tail).next = c.id
+	} else {
+		l.head = c.id
+	}
+	l.tail = c.id
+}
+
+func (s *Shard) unlink(c *conn) {
+	if c.list == unlisted {
+		return
+	}
+	l := &s.lists[c.list]
+	if c.prev != 0 {
+		s.conns.at(c.prev).next = c.next
+	} else {
+		l.head = c.next
+	}
+	if c.next != 0 {
+		s.conns.at(c.next).prev = c.prev
+	} else {
+		l.tail = c.prev
+	}
+	c.list = unlisted
+}
+
+// pool holds conns in chunks that never move. Place 0 is never used.
+type pool struct {
+	chunks []*[256]conn
+	free   []uint32
+	made   uint32
+	live   int
+}
+
+func (q *pool) at(id uint32) *conn { return &q.chunks[id>>8][id&255] }
+
+func (q *pool) get() *conn {
+	q.live++
+	if n := len(q.free); n > 0 {
+		id := q.free[n-1]
+		q.free = q.free[:n-1]
+		c := q.at(id)
+		*c = conn{id: id}
+		return c
+	}
+	q.made++
+	if int(q.made>>8) >= len(q.chunks) {
+		q.chunks = append(q.chunks, new([256]conn))
+	}
+	c := q.at(q.made)
+	c.id = q.made
+	return c
+}
+
+func (q *pool) put(c *conn) {
+	q.live--
+	c.stream, c.talk, c.base, c.service = nil, nil, nil, ""
+	q.free = append(q.free, c.id)
+}

@@ -1,0 +1,305 @@
+package flow
+
+import (
+	"math"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+)
+
+// interim reports a conn that lives long, if anything came since last time.
+func (s *Shard) interim(c *conn) {
+	if b := c.base; b != nil && b.pkts[0] == c.side[0].pkts && b.pkts[1] == c.side[1].pkts {
+		return
+	}
+	s.report(c, true)
+}
+
+// report emits the Conn record.
+func (s *Shard) report(c *conn, interim bool) {
+	o, r := &c.side[0], &c.side[1]
+	m := s.connSlab.New()
+	m.Time, m.UID, m.ID = c.start, c.uid, c.connID()
+	m.Service, m.Duration, m.State = c.service, c.elapsed, c.word()
+	m.OrigBytes, m.RespBytes = o.bytes(), r.bytes()
+	m.OrigPkts, m.RespPkts = o.pkts, r.pkts
+	m.OrigIPBytes, m.RespIPBytes = o.ip, r.ip
+	m.VLAN, m.Tunnel, m.Interim = c.vlan, c.tunnel.String(), interim
+	if t := c.talk; t != nil {
+		for d := range t.lost {
+			missed := t.missed(d)
+			m.MissedBytes += missed
+			if missed > 0 && !interim {
+				c.hist.once('G', d)
+			}
+		}
+		m.Turns, m.First = t.turns, t.first
+		m.Pulses, m.Replies = t.pulse[0].sum(), t.pulse[1].sum()
+	}
+	m.History = s.strings.of(c.hist.text())
+	var was baseline
+	if c.base != nil {
+		was = *c.base
+	}
+	now := baseline{bytes: [2]int64{m.OrigBytes, m.RespBytes}, pkts: [2]int64{o.pkts, r.pkts}, elapsed: c.elapsed}
+	m.Delta = testudo.Delta{
+		OrigBytes: now.bytes[0] - was.bytes[0], RespBytes: now.bytes[1] - was.bytes[1],
+		OrigPkts: now.pkts[0] - was.pkts[0], RespPkts: now.pkts[1] - was.pkts[1],
+		Duration: now.elapsed - was.elapsed,
+	}
+	s.stats.Reports++
+	if interim {
+		s.stats.Reports--
+		s.stats.Interims++
+		if c.base == nil {
+			c.base = new(baseline)
+		}
+		*c.base = now
+	}
+	s.emit(s.now, m)
+}
+
+// word returns conn_state as Zeek defines it.
+func (c *conn) word() string {
+	o, r := c.state[0], c.state[1]
+	silent := func(x uint8) bool { return x == stNone || x == stPartial }
+	if c.proto == testudo.UDP {
+		switch {
+		case o == stActive && r == stActive:
+			return "SF"
+		case o == stActive:
+			return "S0"
+		case r == stActive:
+			return "SHR"
+		}
+		return "OTH"
+	}
+	if c.proto != testudo.TCP {
+		return "OTH"
+	}
+	switch {
+	case r == stReset && (o == stSynSent || o == stSynAckSent),
+		r == stReset && o == stReset && c.side[0].bytes() == 0 && c.side[1].bytes() == 0:
+		return "REJ"
+	case r == stReset && silent(o):
+		return "RSTRH"
+	case r == stReset:
+		return "RSTR"
+	case o == stReset && silent(r):
+		return "RSTOS0"
+	case o == stReset:
+		return "RSTO"
+	case o == stClosed && r == stClosed:
+		return "SF"
+	case o == stClosed && silent(r):
+		return "SH"
+	case o == stClosed:
+		return "S2"
+	case r == stClosed && silent(o):
+		return "SHR"
+	case r == stClosed:
+		return "S3"
+	case o == stSynSent && r == stNone:
+		return "S0"
+	case o == stActive && r == stActive:
+		return "S1"
+	}
+	return "OTH"
+}
+
+// history collects Zeek's letters: most of them once a side, those of
+// repeated trouble at the first, tenth, hundredth time and so on.
+type history struct {
+	seen    [2]uint32    // by letter - 'A'
+	times   [2][3]uint16 // of T, W and G
+	n       uint8
+	letters [23]byte
+}
+
+func (h *history) text() []byte { return h.letters[:h.n] }
+
+func (h *history) add(b byte) {
+	if int(h.n) < len(h.letters) {
+		h.letters[h.n] = b
+		h.n++
+	}
+}
+
+// once notes a letter the first time a side earns it.
+func (h *history) once(letter byte, d int) {
+	bit := uint32(1) << (letter - 'A')
+	if h.seen[d]&bit != 0 {
+		return
+	}
+	h.seen[d] |= bit
+	h.add(letter | byte(d)<<5)
+}
+
+// The letters that are noted again at every power of ten.
+const (
+	timesT = iota
+	timesW
+	timesG
+)
+
+// again notes a letter of trouble by the decimal logarithm of its count.
+func (h *history) again(which, d int) {
+	n := &h.times[d][which]
+	if *n == math.MaxUint16 {
+		return
+	}
+	*n++
+	switch *n {
+	case 1, 10, 100, 1000, 10000:
+		h.seen[d] |= 1 << ("TWG"[which] - 'A')
+		h.add("TWG"[which] | byte(d)<<5)
+	}
+}
+
+// talk is what is kept of conns that carry payload.
+type talk struct {
+	turns   int
+	first   int8
+	lastDir int8
+	nholes  [2]uint8
+	pulse   [2]pulse
+	lost    [2]int64 // in holes no longer listed
+	holes   [2][3]hole
+}
+
+// hole is a range of payload that was skipped and may still come.
+type hole struct{ from, to int64 }
+
+// missed returns the payload bytes of a side that were never seen.
+func (t *talk) missed(d int) int64 {
+	n := t.lost[d]
+	for _, h := range t.holes[d][:t.nholes[d]] {
+		n += h.to - h.from
+	}
+	return n
+}
+
+// skip notes that [from, to) was jumped over.
+func (t *talk) skip(d int, from, to int64) {
+	hs := &t.holes[d]
+	if int(t.nholes[d]) == len(hs) {
+		t.lost[d] += hs[0].to - hs[0].from
+		copy(hs[:], hs[1:])
+		t.nholes[d]--
+	}
+	hs[t.nholes[d]] = hole{from, to}
+	t.nholes[d]++
+}
+
+// fill takes [from, to) out of the holes and tells whether any was hit.
+func (t *talk) fill(d int, from, to int64) bool {
+	hit := false
+	for i := 0; i < int(t.nholes[d]); i++ {
+		h := &t.holes[d][i]
+		if to <= h.from || from >= h.to {
+			continue
+		}
+		hit = true
+		switch {
+		case from <= h.from && to >= h.to:
+			copy(t.holes[d][i:], t.holes[d][i+1:t.nholes[d]])
+			t.nholes[d]--
+			i--
+		case from <= h.from:
+			h.from = to
+		case to >= h.to:
+			h.to = from
+		default: // in the middle: the part before counts as lost
+			t.lost[d] += from - h.from
+			h.from = to
+		}
+	}
+	return hit
+}
+
+// speak notes n new payload bytes of a side at a conn's own time.
+func (t *talk) speak(d int, n int64, at time.Duration) {
+	who := int8(1 - 2*d)
+	if t.first == 0 {
+		t.first = who
+	} else if t.lastDir != who {
+		t.turns++
+	}
+	t.lastDir = who
+	t.pulse[d].add(n, at)
+}
+
+// pulse sums up bursts by Welford's method.
+type pulse struct {
+	n               int
+	began, last     time.Duration
+	size            float64 // of the burst that runs
+	gapMean, gapM2  float64
+	sizeMean, sizM2 float64
+}
+
+func (q *pulse) add(n int64, at time.Duration) {
+	if q.n > 0 && at-q.last < time.Second {
+		q.size += float64(n)
+		q.last = at
+		return
+	}
+	if q.n > 0 {
+		q.sizeMean, q.sizM2 = welford(q.n, q.sizeMean, q.sizM2, q.size)
+		q.gapMean, q.gapM2 = welford(q.n, q.gapMean, q.gapM2, (at - q.began).Seconds())
+	}
+	q.n++
+	q.began, q.last, q.size = at, at, float64(n)
+}
+
+// sum returns the pulse as reported, the running burst included.
+func (q *pulse) sum() testudo.Pulse {
+	if q.n == 0 {
+		return testudo.Pulse{}
+	}
+	mean, m2 := welford(q.n, q.sizeMean, q.sizM2, q.size)
+	p := testudo.Pulse{Count: q.n, SizeMean: mean, SizeDev: math.Sqrt(m2 / float64(q.n))}
+	if q.n > 1 {
+		p.GapMean, p.GapDev = q.gapMean, math.Sqrt(q.gapM2/float64(q.n-1))
+	}
+	return p
+}
+
+// welford adds x as the n-th value to a mean and a sum of squared distances.
+func welford(n int, mean, m2, x float64) (float64, float64) {
+	d := x - mean
+	mean += float64(d / float64(n))
+	return mean, m2 + float64(d*(x-mean))
+}
+
+// intern shares equal strings in two generations, so that what is used
+// stays and the rest goes, within maxStrings each.
+type intern struct{ young, old map[string]string }
+
+const maxStrings, maxStringLen = 2048, 128
+
+func (q *intern) of(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	if len(b) > maxStringLen {
+		return string(b)
+	}
+	if v, ok := q.young[string(b)]; ok {
+		return v
+	}
+	v, ok := q.old[string(b)]
+	if !ok {
+		v = string(b)
+	}
+	if q.young == nil || len(q.young) >= maxStrings {
+		spare := q.old
+		q.old = q.young
+		if clear(spare); spare == nil {
+			spare = make(map[string]string, 16)
+		}
+		q.young = spare
+	}
+	q.young[v] = v
+	return v
+}

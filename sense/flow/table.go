@@ -1,0 +1,153 @@
+package flow
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/sense/packet"
+)
+
+// key names a conversation whichever side sent the packet: lo is the lesser
+// of the two (address, port) ends.
+type key struct {
+	lo, hi [2]uint64 // addresses, big end first
+	ports  uint32    // lo's port in the upper half
+	proto  testudo.Proto
+}
+
+// look is what a packet is looked up by.
+type look struct {
+	key
+	hash  uint32
+	srcLo bool // the sender is lo
+}
+
+// slot is one place of the table: one cache line, no pointers. conn 0 is empty.
+type slot struct {
+	key
+	hash uint32
+	conn uint32
+	_    [16]byte
+}
+
+// of fills l from a packet.
+func (l *look) of(p *packet.Packet) {
+	src := [2]uint64{binary.BigEndian.Uint64(p.Src[:8]), binary.BigEndian.Uint64(p.Src[8:])}
+	dst := [2]uint64{binary.BigEndian.Uint64(p.Dst[:8]), binary.BigEndian.Uint64(p.Dst[8:])}
+	sp, dp := p.SrcPort, p.DstPort
+	switch p.Proto {
+	case testudo.TCP, testudo.UDP, testudo.SCTP:
+	case testudo.ICMP, testudo.ICMPv6:
+		sp, dp = icmpPorts(p)
+	default:
+		sp, dp = 0, 0
+	}
+	l.srcLo = less(src, sp, dst, dp)
+	if l.srcLo {
+		l.lo, l.hi, l.ports = src, dst, uint32(sp)<<16|uint32(dp)
+	} else {
+		l.lo, l.hi, l.ports = dst, src, uint32(dp)<<16|uint32(sp)
+	}
+	l.proto = p.Proto
+	h := p.Hash
+	if h == 0 {
+		h = mix(mix(l.lo[0], l.lo[1]), mix(l.hi[0], l.hi[1]))
+	}
+	h = mix(h, uint64(l.ports)|uint64(l.proto)<<32)
+	l.hash = uint32(h ^ h>>32)
+}
+
+func less(a [2]uint64, ap uint16, b [2]uint64, bp uint16) bool {
+	if a[0] != b[0] {
+		return a[0] < b[0]
+	}
+	if a[1] != b[1] {
+		return a[1] < b[1]
+	}
+	return ap <= bp
+}
+
+// mix folds two words into one, every bit of which depends on all of both.
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xd1b54a32d192ed03)
+	h := hi ^ lo ^ bits.RotateLeft64(a, 23) ^ bits.RotateLeft64(b, 41)
+	h ^= h >> 29
+	h *= 0xbf58476d1ce4e5b9
+	return h ^ h>>32
+}
+
+// table is an open-addressed hash table with linear probing. It is never
+// more than half full, and removal shifts back, so there are no tombstones.
+type table struct {
+	slots []slot
+	mask  uint32
+	used  int
+}
+
+// maxProbe bounds how far from home a conn may be put: an adversary who
+// makes hashes collide loses conns of his own instead of our time.
+const maxProbe = 256
+
+// find returns the conn under k, 0 for none.
+func (t *table) find(k *key, hash uint32) uint32 {
+	for i := hash & t.mask; ; i = (i + 1) & t.mask {
+		s := &t.slots[i]
+		if s.conn == 0 || (s.hash == hash && s.key == *k) {
+			return s.conn
+		}
+	}
+}
+
+// insert puts a conn that is not there yet; false when its bucket is full.
+func (t *table) insert(k *key, hash, conn uint32) bool {
+	if 2*(t.used+1) > len(t.slots) {
+		t.grow(2 * len(t.slots))
+	}
+	i := hash & t.mask
+	for n := 0; t.slots[i].conn != 0; n++ {
+		if n == maxProbe {
+			return false
+		}
+		i = (i + 1) & t.mask
+	}
+	t.slots[i] = slot{key: *k, hash: hash, conn: conn}
+	t.used++
+	return true
+}
+
+// remove takes the conn under k out and closes the ranks behind it.
+func (t *table) remove(k *key, hash uint32) {
+	i := hash & t.mask
+	for t.slots[i].conn != 0 && (t.slots[i].hash != hash || t.slots[i].key != *k) {
+		i = (i + 1) & t.mask
+	}
+	if t.slots[i].conn == 0 {
+		return
+	}
+	t.used--
+	for j := (i + 1) & t.mask; t.slots[j].conn != 0; j = (j + 1) & t.mask {
+		home := t.slots[j].hash & t.mask
+		if (j-home)&t.mask >= (j-i)&t.mask {
+			t.slots[i] = t.slots[j]
+			i = j
+		}
+	}
+	t.slots[i] = slot{}
+}
+
+// grow moves everything into n places, a power of two.
+func (t *table) grow(n int) {
+	old := t.slots
+	t.slots, t.mask = make([]slot, n), uint32(n-1)
+	for i := range old {
+		if old[i].conn == 0 {
+			continue
+		}
+		j := old[i].hash & t.mask
+		for t.slots[j].conn != 0 {
+			j = (j + 1) & t.mask
+		}
+		t.slots[j] = old[i]
+	}
+}

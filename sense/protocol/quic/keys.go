@@ -1,0 +1,126 @@
+package quic
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+)
+
+// The salts from which Initial keys are derived, by version. They are public:
+// Initial packets are hidden from accident, not from readers.
+const (
+	saltV1      = "\x38\x76\x2c\xf7\xf5\x59\x34\xb3\x4d\x17\x9a\xe6\xa4\xc8\x0c\xad\xcc\xbb\x7f\x0a" // RFC 9001 section 5.2
+	saltV2      = "\x0d\xed\xe3\xde\xf7\x00\xa6\xdb\x81\x93\x81\xbe\x6e\x26\x9d\xcb\xf9\xbd\x2e\xd9" // RFC 9369 section 3.3.1
+	saltDraft29 = "\xaf\xbf\xec\x28\x99\x93\xd2\x4c\x9e\x97\x86\xf1\x9c\x61\x11\xe0\x43\x90\xa8\x99" // drafts 29 to 32
+	saltDraft23 = "\xc3\xee\xf7\x12\xc7\x2e\xbb\x5a\x11\xa7\xd2\x43\x2b\xb4\x63\x65\xbe\xf9\xf5\x02" // drafts 23 to 28
+	saltQ050    = "\x50\x45\x74\xef\xd0\x66\xfe\x2f\x9d\x94\x5c\xfc\xdb\xd3\xa7\xf0\xd3\xb5\x6b\x45"
+	saltT050    = "\x7f\xf5\x79\xe5\xac\xd0\x72\x91\x55\x80\x30\x4c\x43\xa2\x36\x7c\x60\x48\x83\x10"
+	saltT051    = "\x7a\x4e\xde\xf4\xe7\xcc\xee\x5f\xa4\x50\x6c\x19\x12\x4f\xc8\xcc\xda\x6e\x03\x3d"
+)
+
+func salt(version uint32) string {
+	switch {
+	case version == version2:
+		return saltV2
+	case version == mvfst2, version >= draftFirst && version <= 0xff00001c:
+		return saltDraft23
+	case version >= 0xff00001d && version <= 0xff000020:
+		return saltDraft29
+	case version == googleQ050:
+		return saltQ050
+	case version == googleT050:
+		return saltT050
+	case version == googleT051:
+		return saltT051
+	}
+	return saltV1
+}
+
+// keys open one side's Initial packets.
+type keys struct {
+	aead cipher.AEAD
+	hp   cipher.Block
+	iv   [12]byte
+}
+
+// initialKeys derives the keys of both sides from the destination connection
+// id of the client's first packet (RFC 9001 section 5.2).
+func initialKeys(version uint32, dcid []byte) (client, server keys, err error) {
+	secret, err := hkdf.Extract(sha256.New, dcid, []byte(salt(version)))
+	if err != nil {
+		return client, server, err
+	}
+	if client, err = sideKeys(version, secret, "client in"); err != nil {
+		return client, server, err
+	}
+	server, err = sideKeys(version, secret, "server in")
+	return client, server, err
+}
+
+func sideKeys(version uint32, secret []byte, side string) (k keys, err error) {
+	prefix := "quic "
+	if version == version2 {
+		prefix = "quicv2 "
+	}
+	own, err := expand(secret, side, sha256.Size)
+	if err != nil {
+		return k, err
+	}
+	key, err := expand(own, prefix+"key", 16)
+	if err != nil {
+		return k, err
+	}
+	iv, err := expand(own, prefix+"iv", len(k.iv))
+	if err != nil {
+		return k, err
+	}
+	hp, err := expand(own, prefix+"hp", 16)
+	if err != nil {
+		return k, err
+	}
+	copy(k.iv[:], iv)
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return k, err
+	}
+	if k.aead, err = cipher.NewGCM(block); err != nil {
+		return k, err
+	}
+	k.hp, err = aes.NewCipher(hp)
+	return k, err
+}
+
+// expand is HKDF-Expand-Label of RFC 8446 section 7.1 without context.
+func expand(secret []byte, label string, n int) ([]byte, error) {
+	info := make([]byte, 0, 32)
+	info = append(info, byte(n>>8), byte(n), byte(len("tls13 ")+len(label)))
+	info = append(info, "tls13 "...)
+	info = append(info, label...)
+	info = append(info, 0)
+	return hkdf.Expand(sha256.New, secret, string(info), n)
+}
+
+// open takes header protection and encryption off the packet b, whose packet
+// number is at offset number, and returns its frames. It works in scratch,
+// leaves b as it is, and returns the scratch for the next call.
+func (k *keys) open(b []byte, number int, scratch []byte) (frames, reuse []byte, ok bool) {
+	const sampleAt, sampleLen = 4, 16 // RFC 9001 section 5.4.2
+	if k.aead == nil || len(b) < number+sampleAt+sampleLen {
+		return nil, scratch, false
+	}
+	var mask [aes.BlockSize]byte
+	k.hp.Encrypt(mask[:], b[number+sampleAt:number+sampleAt+sampleLen])
+	scratch = append(scratch[:0], b...)
+	scratch[0] ^= mask[0] & 0x0f
+	n := int(scratch[0]&3) + 1
+	nonce := k.iv
+	for i := range n {
+		scratch[number+i] ^= mask[1+i]
+		nonce[len(nonce)-n+i] ^= scratch[number+i]
+	}
+	head := scratch[:number+n]
+	text := scratch[number+n:]
+	frames, err := k.aead.Open(text[:0], nonce[:], text, head)
+	return frames, scratch, err == nil
+}
