@@ -45,13 +45,17 @@ func New(cfg Config) *Builder {
 	return &Builder{cfg: cfg, all: detector.NewTable[key, testudo.Sighting](cfg.Sightings)}
 }
 
-// Add takes a sighting; it replaces an earlier one of the same detector and
-// key, whose beginning it inherits.
+// Add takes a sighting. Of two with the same detector and key the one that
+// reaches further in time stays, with the earlier beginning of both.
 func (b *Builder) Add(s testudo.Sighting) {
 	k := key{s.Detector, s.Key}
 	v, isNew := b.all.Put(k)
-	if !isNew && v.First < s.First {
-		s.First = v.First
+	if !isNew {
+		first := min(v.First, s.First)
+		if s.Last < v.Last {
+			s = *v
+		}
+		s.First = first
 	}
 	*v = s
 	b.all.Keep(k, s.Score() >= 0.5)
@@ -96,12 +100,22 @@ func (b *Builder) stories(sightings []testudo.Sighting) [][]testudo.Sighting {
 		}
 		return i
 	}
-	latest := map[string]int{} // the sighting that last bore a tie
+	latest := map[string]int{}  // the sighting that last bore a tie
+	lasting := map[string]int{} // the one that last bore it and was not brief
+	unite := func(i, j int) {
+		x, y := find(i), find(j)
+		parent[max(x, y)] = min(x, y)
+	}
 	for i := range sightings {
 		for _, t := range b.ties(&sightings[i]) {
 			if j, ok := latest[t.name]; ok && (!t.brief || sightings[i].First.Sub(sightings[j].Last) <= sameStory) {
-				x, y := find(i), find(j)
-				parent[max(x, y)] = min(x, y)
+				unite(i, j)
+			}
+			if !t.brief {
+				if j, ok := lasting[t.name]; ok {
+					unite(i, j)
+				}
+				lasting[t.name] = i
 			}
 			if j, ok := latest[t.name]; !ok || sightings[i].Last >= sightings[j].Last {
 				latest[t.name] = i
@@ -244,11 +258,12 @@ func (b *Builder) victims(story []testudo.Sighting) (victims []testudo.Victim) {
 const maxServers = 8
 
 // servers joins what the sightings say of each machine of the adversary.
-// Sightings much weaker than the best one name no server.
+// Sightings that are not likely by themselves, or much less grave than the
+// gravest, name no server: what merely stood near is evidence.
 func (b *Builder) servers(best *testudo.Sighting, story []testudo.Sighting) (servers []testudo.NamedServer) {
 	for i := range story {
 		s := &story[i]
-		if s.Logit() < best.Logit()-3 || severity(s)+1 < severity(best) {
+		if s.Logit() < min(0, best.Logit()) || severity(s)+1 < severity(best) {
 			continue
 		}
 		for _, v := range s.Servers {
@@ -258,7 +273,26 @@ func (b *Builder) servers(best *testudo.Sighting, story []testudo.Sighting) (ser
 	slices.SortStableFunc(servers, func(x, y testudo.NamedServer) int {
 		return cmp.Or(cmp.Compare(y.Confidence, x.Confidence), x.Address.Compare(y.Address), slices.Compare(x.Names, y.Names))
 	})
-	return servers[:min(len(servers), maxServers)]
+	return fewest(servers)
+}
+
+// fewest cuts the list to maxServers, the surest of each role before the
+// second of any: twelve who tried keys must not hide the one that commands.
+func fewest(servers []testudo.NamedServer) []testudo.NamedServer {
+	if len(servers) <= maxServers {
+		return servers
+	}
+	seen := map[testudo.ServerRole]bool{}
+	var firsts, rest []testudo.NamedServer
+	for _, s := range servers {
+		if seen[s.Role] {
+			rest = append(rest, s)
+			continue
+		}
+		seen[s.Role] = true
+		firsts = append(firsts, s)
+	}
+	return append(firsts, rest...)[:maxServers]
 }
 
 func join(servers []testudo.NamedServer, v testudo.NamedServer) []testudo.NamedServer {

@@ -4,7 +4,6 @@
 package bruteforce
 
 import (
-	"fmt"
 	"math"
 	"net/netip"
 	"time"
@@ -14,10 +13,17 @@ import (
 )
 
 const (
-	// enough is how many failed log-ins of one source at one service, each
-	// at most pause after the one before, are no longer a forgotten password.
-	enough = 8
-	pause  = 15 * time.Minute
+	// enough is how many failed log-ins of one source at one service in
+	// about memorySpan are no longer a forgotten password, and together of
+	// several sources no longer their users' everyday.
+	enough     = 8
+	together   = 24
+	mistyped   = 3
+	memorySpan = 10 * time.Minute
+	// habit is how long it takes to learn how much guessing is everyday at a
+	// service, and outburst how many times that is an attack.
+	habit    = 12 * time.Hour
+	outburst = 4
 	// shapes is how many alike conversations count where the protocol does
 	// not say whether a log-in failed.
 	shapes = 24
@@ -39,7 +45,7 @@ func Detector() detector.Detector {
 					return 0, false
 				}
 			case *testudo.Conn:
-				if r.Interim || !shaped(r) {
+				if r.Interim || !shaped(r) && !sealed(r) {
 					return 0, false
 				}
 			default:
@@ -48,7 +54,10 @@ func Detector() detector.Detector {
 			return detector.AddrKey(r.Base().ID.Resp.Addr()), true
 		},
 		New: func(entries int) detector.Memory {
-			return &memory{series: detector.NewTable[key, series](entries)}
+			return &memory{
+				series:  detector.NewTable[key, series](entries),
+				targets: detector.NewTable[key, target](max(1, entries/8)),
+			}
 		},
 	}
 }
@@ -58,6 +67,19 @@ func Detector() detector.Detector {
 func shaped(c *testudo.Conn) bool {
 	return c.ID.Proto == testudo.TCP && c.Service == "" && c.OrigBytes >= 20 && c.RespBytes >= 4 &&
 		c.OrigBytes < 20000 && c.RespBytes < 20000 && c.Duration < time.Minute && c.Turns >= 2
+}
+
+// sealed picks conversations under TLS that come to a service of ours from
+// outside, from somebody who was not here an hour ago.
+func sealed(c *testudo.Conn) bool {
+	return c.ID.Proto == testudo.TCP && c.Service == "ssl" && c.About.RespLocal && !c.About.OrigLocal &&
+		c.Time.Sub(c.About.PeerSince) < time.Hour && c.RespBytes > 0
+}
+
+// brief tells a conversation that a program opens for a few words: a browser
+// keeps its connection and waits for its user.
+func brief(c *testudo.Conn) bool {
+	return c.Duration < 3*time.Second && c.OrigBytes < 4096 && c.RespBytes < 32<<10
 }
 
 type key struct {
@@ -75,28 +97,47 @@ const (
 	bySMTP
 	byHTTPAuth
 	byHTTPForm
+	bySession
 	byShape
 )
 
-var wayNames = [...]string{"ssh", "ftp", "smtp", "http log-in", "http form", "one service"}
+var wayNames = [...]string{"ssh", "ftp", "smtp", "http log-in", "http form", "under tls", "one service"}
 
 type series struct {
-	first, last    testudo.Time
-	failed, tried  int
-	gotIn          testudo.Time
-	users          int
-	user           string
-	target         string // URI of a form
-	uids           [16]testudo.UID
-	length         int64 // of the form's answer, or of orig's bytes by shape
-	alike          int
-	gaps, gapsSq   float64
-	claimed        int
-	told           bool // success was told
-	ours, outbound bool
+	first, last   testudo.Time
+	level, peak   float64 // failed log-ins, ageing with memorySpan
+	failed, tried int
+	gotIn         testudo.Time
+	users         int
+	user          string
+	target        string // URI of a form
+	uids          [16]testudo.UID
+	length        int64 // of the form's answer, or of orig's bytes by shape
+	claimed       int
+	told          bool // success was told
+	ours          bool // the source is a machine of ours
 }
 
-type memory struct{ series *detector.Table[key, series] }
+// target is what all sources together do to one service; its key has no from.
+type target struct {
+	series
+	usual  float64     // the level of an ordinary hour here, ageing with habit
+	denied int         // answers that refuse by their status
+	who    [16]guesser // those with failures, first come
+	nwho   int
+	more   int // sources beyond those
+}
+
+type guesser struct {
+	from   netip.Addr
+	failed int
+	gotIn  bool
+}
+
+type memory struct {
+	series  *detector.Table[key, series]
+	targets *detector.Table[key, target]
+}
 
 // Observe implements detector.Memory.
 func (m *memory) Observe(r testudo.Record, out *detector.Out) {
@@ -106,23 +147,39 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 		// attack: only a conversation that got nowhere counts as failed.
 		if r.AuthSuccess != nil {
 			in := *r.AuthSuccess
-			m.add(r, bySSH, "", "", b2i(!in)*max(1, r.AuthAttempts), in, out)
+			m.add(r, bySSH, "", b2i(!in)*max(1, r.AuthAttempts), in, out)
 		}
 	case *testudo.FTP:
-		m.add(r, byFTP, r.User, "", b2i(r.ReplyCode >= 500), r.ReplyCode == 230, out)
+		m.add(r, byFTP, r.User, b2i(r.ReplyCode >= 500), r.ReplyCode == 230, out)
 	case *testudo.SMTP:
-		m.add(r, bySMTP, r.User, "", r.AuthFailed, r.AuthOK, out)
+		m.add(r, bySMTP, r.User, r.AuthFailed, r.AuthOK, out)
 	case *testudo.HTTP:
 		m.http(r, out)
 	case *testudo.Conn:
+		if r.Service == "ssl" {
+			m.session(r, out)
+			return
+		}
 		m.conn(r, out)
+	}
+}
+
+// session counts brief conversations under TLS. Only several newcomers that
+// do so together are told. One of them that then stays and brings much got in.
+func (m *memory) session(c *testudo.Conn, out *detector.Out) {
+	if brief(c) {
+		m.add(c, bySession, "", 1, false, out)
+		return
+	}
+	if s := m.series.Peek(keyOf(c, bySession)); s != nil && s.failed >= 5 && c.OrigBytes > 16<<10 {
+		m.add(c, bySession, "", 0, true, out)
 	}
 }
 
 func (m *memory) http(r *testudo.HTTP, out *detector.Out) {
 	switch {
 	case r.Username != "" && r.HasResponse:
-		m.add(r, byHTTPAuth, r.Username, "", b2i(r.Status == 401 || r.Status == 407), r.Status < 400, out)
+		m.add(r, byHTTPAuth, r.Username, b2i(r.Status == 401 || r.Status == 407), r.Status < 400, out)
 	case r.Method == "POST" && r.HasResponse && r.RequestLen > 0 && r.RequestLen < 2048 && r.RequestText > 0.9:
 		m.form(r, out)
 	}
@@ -131,27 +188,29 @@ func (m *memory) http(r *testudo.HTTP, out *detector.Out) {
 // form counts posts of one form whose answers are all alike: an answer that
 // differs after many that did not is a log-in that worked.
 func (m *memory) form(r *testudo.HTTP, out *detector.Out) {
-	target := path(r.URI)
-	s := m.at(r, byHTTPForm)
+	uri := path(r.URI)
 	answer := int64(r.Status)<<32 | r.ResponseLen/64
-	if s.target != target {
-		keep := *s
-		if keep.tried >= enough {
-			return // another form while one is being tried
-		}
-		*s = series{first: r.Time, last: r.Time, target: target, length: answer, ours: keep.ours, outbound: keep.outbound}
-	}
 	denied := r.Status == 401 || r.Status == 403 || r.Status == 429
-	if answer == s.length || denied {
-		s.count(r, 1, 0)
-	} else if s.failed >= 2*enough {
-		s.count(r, 0, 1)
-	} else {
-		s.length = answer
-		s.failed = 0
-		s.count(r, 0, 0)
+	t, isNew := m.targets.Put(key{to: r.ID.Resp.Addr(), port: r.ID.Resp.Port(), way: byHTTPForm})
+	if isNew || t.target != uri && t.level < 1 {
+		*t = target{series: series{first: r.Time, last: r.Time, target: uri, length: answer}}
 	}
-	m.decide(keyOf(r, byHTTPForm), s, 2*enough, out)
+	if t.target != uri {
+		return // another form than the one that is being tried
+	}
+	switch {
+	case denied:
+		t.denied++
+		m.add(r, byHTTPForm, "", 1, false, out)
+	case t.denied > t.failed/2:
+		m.add(r, byHTTPForm, "", 0, true, out) // this server says so when it refuses
+	case answer == t.length:
+		m.add(r, byHTTPForm, "", 1, false, out)
+	case t.failed >= 2*enough:
+		m.add(r, byHTTPForm, "", 0, true, out)
+	case t.level < 1:
+		t.length = answer // what most answers look like is still being learned
+	}
 }
 
 func path(uri string) string {
@@ -165,29 +224,117 @@ func path(uri string) string {
 
 // conn counts conversations of one shape in quick succession.
 func (m *memory) conn(c *testudo.Conn, out *detector.Out) {
-	s := m.at(c, byShape)
-	if c.Time.Sub(s.last) > shapePause || !near(c.OrigBytes, s.length) {
-		s.alike, s.failed, s.first = 0, 0, c.Time
-		s.length = c.OrigBytes
+	k := keyOf(c, byShape)
+	s, isNew := m.series.Put(k)
+	if isNew || c.Time.Sub(s.last) > shapePause || !near(c.OrigBytes, s.length) {
+		*s = series{first: c.Time, last: c.Time, ours: c.About.OrigLocal, length: c.OrigBytes, claimed: s.claimed}
 	}
-	s.count(c, 1, 0)
-	m.decide(keyOf(c, byShape), s, shapes, out)
+	s.count(c, 1, false)
+	if s.failed >= shapes && s.failed >= 2*s.claimed {
+		s.claimed = s.failed
+		m.series.Keep(k, true)
+		out.Claim(s.claim(k, nil))
+	}
 }
 
 func near(a, b int64) bool { return math.Abs(float64(a-b)) <= 16+0.05*float64(b) }
 
-func (m *memory) add(r testudo.Record, w way, user, target string, failed int, in bool, out *detector.Out) {
+// add counts a log-in for its source and for its target.
+func (m *memory) add(r testudo.Record, w way, user string, failed int, in bool, out *detector.Out) {
 	if failed == 0 && !in {
 		return
 	}
-	s := m.at(r, w)
+	k := keyOf(r, w)
+	b := r.Base()
+	s, isNew := m.series.Put(k)
+	if isNew {
+		*s = series{first: b.Time, last: b.Time, ours: b.About.OrigLocal}
+	}
+	t, isNew := m.targets.Put(key{to: k.to, port: k.port, way: w})
+	if isNew {
+		t.first, t.last = b.Time, b.Time
+	}
+	s.name(user)
+	s.count(r, failed, in)
+	// The first two failures of a source are anybody's: they do not count for
+	// what all do together.
+	switch {
+	case s.level < mistyped && !(in && s.failed >= mistyped):
+		failed = 0
+	case s.level-float64(failed) < mistyped:
+		failed = int(s.level + 0.5)
+	}
+	if failed > 0 || in && s.failed >= mistyped {
+		t.burst(b.Time)
+		in = in && (s.failed >= enough || t.level >= t.least() && b.Time.Sub(b.About.PeerSince) < 24*time.Hour)
+		t.name(user)
+		t.count(r, failed, in)
+		t.note(k.from, failed, in)
+		t.ours = t.ours || s.ours
+	}
+	if w != bySession && s.due(enough) {
+		m.series.Keep(k, true)
+		out.Claim(s.claim(k, nil))
+	}
+	if t.busy() >= 3 && t.level >= t.least() && t.due(together) {
+		m.targets.Keep(key{to: k.to, port: k.port, way: w}, true)
+		out.Claim(t.claim(key{to: k.to, port: k.port, way: w}, t))
+	}
+}
+
+// least is the level from which on what happens here is an attack.
+func (t *target) least() float64 { return max(together, outburst*t.usual) }
+
+// burst learns what is usual before time now, and forgets what was everyday.
+func (t *target) burst(now testudo.Time) {
+	dt := now.Sub(t.last)
+	if dt <= 0 {
+		return
+	}
+	// The level falls between two failures: on the average it was lower.
+	mean := t.level * float64(memorySpan) / float64(dt) * -math.Expm1(-float64(dt)/float64(memorySpan))
+	t.usual += (mean - t.usual) * -math.Expm1(-float64(dt)/float64(habit))
+	if level := t.level * math.Exp(-float64(dt)/float64(memorySpan)); t.claimed == 0 && level < max(2, t.usual) {
+		*t = target{series: series{first: now, last: t.last, level: t.level, target: t.target, length: t.length}, usual: t.usual, denied: t.denied}
+	}
+}
+
+// busy returns how many sources tried several times.
+func (t *target) busy() (n int) {
+	for _, g := range t.who[:t.nwho] {
+		if g.failed >= mistyped {
+			n++
+		}
+	}
+	return n
+}
+
+// name counts an account that differs from the last one.
+func (s *series) name(user string) {
 	if user != "" && user != s.user {
 		s.user = user
 		s.users++
 	}
-	s.target = target
-	s.count(r, failed, b2i(in))
-	m.decide(keyOf(r, w), s, enough, out)
+}
+
+func (t *target) note(from netip.Addr, failed int, in bool) {
+	for i := range t.who[:t.nwho] {
+		if t.who[i].from == from {
+			t.who[i].failed += failed
+			t.who[i].gotIn = t.who[i].gotIn || in
+			return
+		}
+	}
+	switch {
+	case t.nwho < len(t.who):
+		t.who[t.nwho] = guesser{from, failed, in}
+		t.nwho++
+	case in:
+		t.who[len(t.who)-1] = guesser{from, failed, in}
+		t.more++
+	default:
+		t.more++
+	}
 }
 
 func keyOf(r testudo.Record, w way) key {
@@ -195,41 +342,34 @@ func keyOf(r testudo.Record, w way) key {
 	return key{id.Orig.Addr(), id.Resp.Addr(), id.Resp.Port(), w}
 }
 
-// at returns the series r belongs to, begun anew after a pause.
-func (m *memory) at(r testudo.Record, w way) *series {
+func (s *series) count(r testudo.Record, failed int, in bool) {
 	b := r.Base()
-	s, isNew := m.series.Put(keyOf(r, w))
-	if isNew || b.Time.Sub(s.last) > pause && s.claimed == 0 {
-		*s = series{first: b.Time, last: b.Time, ours: b.About.OrigLocal, outbound: b.About.Outbound && !b.About.RespLocal}
+	if dt := b.Time.Sub(s.last); dt > 0 {
+		s.level *= math.Exp(-float64(dt) / float64(memorySpan))
 	}
-	return s
-}
-
-func (s *series) count(r testudo.Record, failed, in int) {
-	b := r.Base()
-	if gap := b.Time.Sub(s.last).Seconds(); s.tried > 0 {
-		s.gaps += gap
-		s.gapsSq += gap * gap
+	if s.level < 1 && s.peak < enough {
+		s.first, s.failed, s.tried = b.Time, 0, 0 // what was before is another story
 	}
+	s.level += float64(failed)
+	s.peak = max(s.peak, s.level)
 	if s.tried < len(s.uids) {
 		s.uids[s.tried] = b.UID
 	}
 	s.tried++
 	s.failed += failed
 	s.last = max(s.last, b.Time)
-	if in > 0 && s.failed >= enough && s.gotIn == 0 {
+	if in && s.failed >= enough && s.gotIn == 0 {
 		s.gotIn = b.Time
 	}
 }
 
-func (m *memory) decide(k key, s *series, least int, out *detector.Out) {
-	fresh := s.claimed == 0 || s.failed >= 2*s.claimed || s.gotIn != 0 && !s.told
-	if s.failed < least || !fresh {
-		return
+// due tells whether there is something new to claim.
+func (s *series) due(least float64) bool {
+	if s.peak < least || s.failed < 2*s.claimed && (s.gotIn == 0 || s.told) {
+		return false
 	}
 	s.claimed, s.told = s.failed, s.gotIn != 0
-	m.series.Keep(k, true)
-	out.Claim(s.claim(k))
+	return true
 }
 
 // Tick implements detector.Memory.
@@ -239,62 +379,18 @@ func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 	}
 	for k, s := range m.series.All {
 		if s.claimed > 0 && s.failed > s.claimed {
-			out.Claim(s.claim(k))
+			out.Claim(s.claim(k, nil))
+		}
+	}
+	for k, t := range m.targets.All {
+		if t.claimed > 0 && t.failed > t.claimed {
+			out.Claim(t.claim(k, t))
 		}
 	}
 }
 
 // Shed implements detector.Memory.
-func (m *memory) Shed() int { return m.series.Shed() }
-
-func (s *series) claim(k key) testudo.Sighting {
-	took := s.last.Sub(s.first)
-	rate := float64(s.failed) / math.Max(1, took.Minutes())
-	where := fmt.Sprintf("%s (%s/%d)", k.to, wayNames[k.way], k.port)
-	reasons := []testudo.Reason{
-		{Family: testudo.Base, Weight: -4, Text: "people and programs mistype and forget"},
-		{Family: testudo.Volume, Weight: detector.Cap(1.6*math.Log2(float64(s.failed)/4), 6), Text: fmt.Sprintf("%d log-ins failed in %s", s.failed, took.Round(time.Second))},
-		{Family: testudo.Timing, Weight: detector.Cap(math.Log2(rate/2+0.5), 2), Text: fmt.Sprintf("%.1f a minute; a person manages about two", rate)},
-	}
-	if s.users > 1 {
-		reasons = append(reasons, testudo.Reason{Family: testudo.Content, Weight: detector.Cap(0.5*float64(s.users), 2), Text: fmt.Sprintf("%d different accounts", s.users)})
-	}
-	title := fmt.Sprintf("%s tries keys at %s", k.from, where)
-	outcome := testudo.Noise
-	switch {
-	case k.way == byShape:
-		title = fmt.Sprintf("%s begins the same short conversation over and over with %s", k.from, where)
-		reasons = append(reasons, testudo.Reason{Family: testudo.Innocence, Weight: -3, Text: "no protocol said that a log-in failed; a monitor or a pool would look alike"})
-		outcome = testudo.Attempt
-	case s.gotIn != 0:
-		title = fmt.Sprintf("%s broke into %s after %d failed log-ins", k.from, where, s.failed)
-		reasons = append(reasons, testudo.Reason{Family: testudo.Content, Weight: 1.5, Text: "then one worked"})
-		outcome = testudo.Success
-	case s.ours:
-		outcome = testudo.Attempt
-	}
-	sg := testudo.Sighting{
-		Detector: "bruteforce", Key: fmt.Sprintf("%s %s %d %s", k.from, k.to, k.port, wayNames[k.way]),
-		Kind: testudo.Intrusion, Outcome: outcome, First: s.first, Last: s.last,
-		Victims: []netip.Addr{k.to}, Title: title,
-		Servers:    []testudo.Server{{Address: k.from, Role: testudo.Exploiter}},
-		Summary:    fmt.Sprintf("%d failed log-ins at %s in %s", s.failed, where, took.Round(time.Second)),
-		Reasons:    reasons,
-		Innocent:   "a program with an outdated password, or a tester of our own",
-		Techniques: []string{"T1110"},
-		Evidence: []testudo.Fact{
-			{Name: "count", Value: s.failed}, {Name: "per_minute", Value: math.Round(rate*10) / 10},
-			{Name: "accounts", Value: s.users}, {Name: "got_in", Value: s.gotIn != 0},
-		},
-	}
-	if s.ours {
-		sg.Servers[0].Role = testudo.Lateral
-	}
-	for _, u := range s.uids[:min(s.tried, len(s.uids))] {
-		sg.UIDs = append(sg.UIDs, u)
-	}
-	return sg
-}
+func (m *memory) Shed() int { return m.series.Shed() + m.targets.Shed() }
 
 func b2i(b bool) int {
 	if b {

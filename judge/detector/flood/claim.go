@@ -69,9 +69,7 @@ func (l *level) claim(k key) testudo.Sighting {
 	default:
 		s.Servers = l.named8(k.shape, sources)
 	}
-	for _, u := range l.uids[:min(l.conns, len(l.uids))] {
-		s.UIDs = append(s.UIDs, u)
-	}
+	s.UIDs = append(s.UIDs, l.uids[:min(l.conns, len(l.uids))]...)
 	return s
 }
 

@@ -1,0 +1,84 @@
+package bruteforce
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/judge/detector"
+)
+
+// claim tells a series; t is given where it is that of a whole target.
+func (s *series) claim(k key, t *target) testudo.Sighting {
+	took := s.last.Sub(s.first)
+	rate := s.peak / memorySpan.Minutes()
+	where := fmt.Sprintf("%s (%s/%d)", k.to, wayNames[k.way], k.port)
+	who := k.from.String()
+	if t != nil {
+		who = fmt.Sprintf("%d machines together", t.nwho+t.more)
+	}
+	reasons := []testudo.Reason{
+		{Family: testudo.Base, Weight: -4, Text: "people and programs mistype and forget"},
+		{Family: testudo.Volume, Weight: detector.Cap(1.6*math.Log2(float64(s.failed)/4), 6), Text: fmt.Sprintf("%d log-ins failed in %s", s.failed, took.Round(time.Second))},
+		{Family: testudo.Timing, Weight: detector.Cap(math.Log2(rate/2+0.5), 2), Text: fmt.Sprintf("%.1f a minute at worst; a person manages about two", rate)},
+	}
+	add := func(f testudo.Family, w float64, text string) {
+		reasons = append(reasons, testudo.Reason{Family: f, Weight: w, Text: text})
+	}
+	if s.users > 1 {
+		add(testudo.Content, detector.Cap(0.5*float64(s.users), 2), fmt.Sprintf("%d different accounts", s.users))
+	}
+	if t != nil {
+		add(testudo.Company, 1, "several machines at once, none of them alone conspicuous")
+	}
+	title := fmt.Sprintf("%s tries keys at %s", who, where)
+	if t != nil {
+		title = fmt.Sprintf("%s try keys at %s", who, where)
+	}
+	if k.way == bySession {
+		add(testudo.Innocence, -3.5, "under TLS no log-in is seen to fail; that each opens a new conversation for a few words is all there is")
+	}
+	outcome := testudo.Noise
+	switch {
+	case k.way == byShape:
+		title = fmt.Sprintf("%s begins the same short conversation over and over with %s", who, where)
+		add(testudo.Innocence, -3, "no protocol said that a log-in failed; a monitor or a pool would look alike")
+		outcome = testudo.Attempt
+	case s.gotIn != 0:
+		title = fmt.Sprintf("%s broke into %s after %d failed log-ins", who, where, s.failed)
+		add(testudo.Content, 1.5, "then one worked")
+		outcome = testudo.Success
+	case s.ours || k.way == bySession:
+		outcome = testudo.Attempt
+	}
+	role := testudo.Exploiter
+	if s.ours {
+		role = testudo.Lateral
+	}
+	sg := testudo.Sighting{
+		Detector: "bruteforce", Key: fmt.Sprintf("%v %s %d %s", k.from, k.to, k.port, wayNames[k.way]),
+		Kind: testudo.Intrusion, Outcome: outcome, First: s.first, Last: s.last,
+		Victims: []netip.Addr{k.to}, Title: title,
+		Summary:    fmt.Sprintf("%d failed log-ins at %s in %s", s.failed, where, took.Round(time.Second)),
+		Reasons:    reasons,
+		Innocent:   "a program with an outdated password, or a tester of our own",
+		Techniques: []string{"T1110"},
+		Evidence: []testudo.Fact{
+			{Name: "count", Value: s.failed}, {Name: "per_minute", Value: math.Round(rate*10) / 10},
+			{Name: "accounts", Value: s.users}, {Name: "got_in", Value: s.gotIn != 0},
+		},
+		UIDs: append([]testudo.UID{}, s.uids[:min(s.tried, len(s.uids))]...),
+	}
+	if t == nil {
+		sg.Servers = []testudo.Server{{Address: k.from, Role: role}}
+		return sg
+	}
+	for _, g := range t.who[:t.nwho] {
+		if g.gotIn || g.failed >= 2 {
+			sg.Servers = append(sg.Servers, testudo.Server{Address: g.from, Role: role})
+		}
+	}
+	return sg
+}
