@@ -7,16 +7,17 @@ import (
 // severity is the table by which one sighting is graded: what sort of attack,
 // how far it got, how sure we are. Medium asks a person to act, so whatever
 // goes on all day on the Internet without success stays below it.
-func severity(s *testudo.Sighting) testudo.Severity {
-	p := s.Score()
-	if p < 0.5 {
-		return min(testudo.Low, ceiling(s))
+func severity(s *testudo.Sighting) testudo.Severity { return min(grade(s.Score()), ceiling(s)) }
+
+// grade is the severity that a probability allows.
+func grade(p float64) testudo.Severity {
+	switch {
+	case p >= 0.9:
+		return testudo.High
+	case p >= 0.5:
+		return testudo.Medium
 	}
-	grade := testudo.Medium
-	if p >= 0.9 {
-		grade = testudo.High
-	}
-	return min(grade, ceiling(s))
+	return testudo.Low
 }
 
 // ceiling is the highest grade a sighting of its kind and outcome can have.
