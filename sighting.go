@@ -114,9 +114,6 @@ type Sighting struct {
 	Techniques  []string     // ATT&CK ids
 	Evidence    []Fact
 	UIDs        []UID // up to 16 conns that show it
-	// Marks are what the adversary's side takes along to the next server: the
-	// print of a certificate's key. Ordinary servers share theirs with nobody.
-	Marks []string
 }
 
 // Logit returns the sum of the addends, each rounded to two decimals as it is

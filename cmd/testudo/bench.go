@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 func (a *app) benchCommand() *cobra.Command {
 	var f replayFlags
 	var seconds float64
-	var profile string
+	var profile, memProfile string
 	c := &cobra.Command{
 		Use:   "bench PATH",
 		Short: "Measure the whole pipeline on a capture held in memory",
@@ -39,7 +40,11 @@ func (a *app) benchCommand() *cobra.Command {
 				return exitError{exitUsage, err}
 			}
 			defer stop()
-			m, err := shield.Bench{Parts: parts(), Settings: set, Path: args[0], For: time.Duration(seconds * float64(time.Second))}.Run(c.Context())
+			if memProfile != "" {
+				runtime.MemProfileRate = 512
+				defer writeAllocations(memProfile)
+			}
+			m, err := shield.Bench{Parts: parts(), Settings: set, Path: args[0], Stdin: a.stdin, For: time.Duration(seconds * float64(time.Second))}.Run(c.Context())
 			if err != nil {
 				return exitError{exitInput, fmt.Errorf("%s: %w", args[0], err)}
 			}
@@ -48,6 +53,7 @@ func (a *app) benchCommand() *cobra.Command {
 	}
 	c.Flags().Float64Var(&seconds, "seconds", 10, "how long to go round")
 	c.Flags().StringVar(&profile, "profile", "", "write a processor profile to `FILE`, for go tool pprof")
+	c.Flags().StringVar(&memProfile, "memprofile", "", "write where memory was allocated to `FILE`, for go tool pprof")
 	c.Flags().IntVar(&f.workers, "workers", 0, "goroutines that read and judge; 0 is one a core")
 	c.Flags().StringSliceVar(&f.local, "local", nil, "networks we protect, as `CIDR[,CIDR]`")
 	return c
@@ -66,6 +72,17 @@ func startProfile(file string) (stop func(), err error) {
 		return nil, err
 	}
 	return func() { pprof.StopCPUProfile(); f.Close() }, nil
+}
+
+// writeAllocations writes a profile of every allocation so far.
+func writeAllocations(file string) {
+	f, err := os.Create(file)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	runtime.GC()
+	_ = pprof.Lookup("allocs").WriteTo(f, 0)
 }
 
 func (a *app) printBench(m shield.Measured) error {
@@ -92,8 +109,8 @@ func (a *app) printBench(m shield.Measured) error {
 	}
 	fmt.Fprintf(a.stdout, "%s packets/s  %.2f Gbit/s  %.0f ns/packet per core  (%d rounds, %s packets, %d workers)\n",
 		count(m.PacketsPerS), m.GbitPerS, m.NsPerPacketCore, m.Rounds, count(float64(m.Packets)), m.Workers)
-	fmt.Fprintf(a.stdout, "%.3f allocations and %.0f bytes a packet  %.0f MB peak  live heap %+.1f MB since the first round\n",
-		m.AllocsPerPacket, m.BytesPerPacket, float64(m.PeakRSS)/1e6, float64(m.HeapGrowth)/1e6)
+	fmt.Fprintf(a.stdout, "%.3f allocations and %.0f bytes a packet  %.0f MB peak, %.0f MB of it the capture  live heap %+.1f MB since the first round\n",
+		m.AllocsPerPacket, m.BytesPerPacket, float64(m.PeakRSS)/1e6, float64(m.CaptureBytes)/1e6, float64(m.HeapGrowth)/1e6)
 	for _, s := range stages {
 		if _, err := fmt.Fprintf(a.stdout, "  %-20s %4.0f %%\n", s.name, 100*s.d.Seconds()/max(total.Seconds(), 1e-9)); err != nil {
 			return err

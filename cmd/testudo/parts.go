@@ -2,7 +2,9 @@ package main
 
 import (
 	"github.com/testudo-shield/testudo/judge/detector"
+	"github.com/testudo-shield/testudo/judge/detector/beacon"
 	"github.com/testudo-shield/testudo/judge/detector/bruteforce"
+	"github.com/testudo-shield/testudo/judge/detector/channel"
 	"github.com/testudo-shield/testudo/judge/detector/flood"
 	"github.com/testudo-shield/testudo/judge/detector/indicator"
 	"github.com/testudo-shield/testudo/judge/detector/scan"
@@ -56,7 +58,9 @@ func protocols() []protocol.Protocol {
 
 func detectors() []detector.Detector {
 	return []detector.Detector{
+		beacon.Detector(),
 		bruteforce.Detector(),
+		channel.Detector(),
 		flood.Detector(),
 		indicator.Detector(),
 		scan.Detector(),

@@ -70,6 +70,9 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
+	if f.recordsFormat != "tsv" && f.recordsFormat != "json" {
+		return exitError{exitUsage, fmt.Errorf("--records-format %s: want tsv or json", f.recordsFormat)}
+	}
 	set, err := a.settings(f)
 	if err != nil {
 		return err
@@ -129,8 +132,9 @@ func (a *app) settings(f replayFlags) (shield.Settings, error) {
 	if err != nil {
 		return shield.Settings{}, err
 	}
+	wrong := exitConfig
 	if len(f.local) > 0 {
-		c.Local = f.local
+		c.Local, wrong = f.local, exitUsage
 	}
 	s := shield.Settings{Workers: max(f.workers, 0), Budgets: c.Budgets.engine()}
 	if s.Workers == 0 {
@@ -143,7 +147,7 @@ func (a *app) settings(f replayFlags) (shield.Settings, error) {
 		c.Local = defaultLocal
 	}
 	if s.Local, err = prefixes(c.Local); err != nil {
-		return s, exitError{exitUsage, err}
+		return s, exitError{wrong, err}
 	}
 	if err := s.LoadIntel(append(c.Intel, f.intel...)); err != nil {
 		return s, exitError{exitInput, err}

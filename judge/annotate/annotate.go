@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/publicsuffix"
-
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/detector"
 )
@@ -38,17 +36,25 @@ type Annotator struct {
 	names   *detector.Table[pair, resolved]        // what a host resolved an address from
 	anyName *detector.Table[netip.Addr, addrNames] // what anybody did
 	flows   *detector.Table[testudo.UID, label]    // names seen inside a conversation
-	uses    *detector.Table[string, use]           // by destination: domain or address
+	uses    *detector.Table[place, use]
 	pairs   *detector.Table[hostUse, testudo.Time] // since when a host uses a destination
 	roles   *detector.Table[netip.Addr, services]
-	domains *detector.Table[string, string] // registered domain of a name
+	domains *detector.Table[string, string]    // registered domain of a name
+	keys    *detector.Table[string, keyPlaces] // where a server's key was met, by its print
 }
 
 type pair struct{ host, addr netip.Addr }
 
+// place is where one goes: a registered domain, or the address of what has
+// no name.
+type place struct {
+	domain string
+	addr   netip.Addr
+}
+
 type hostUse struct {
 	host netip.Addr
-	dest string
+	dest place
 }
 
 type host struct {
@@ -57,17 +63,40 @@ type host struct {
 	name  string
 }
 
-type resolved struct{ name string }
+type resolved struct{ name, domain string }
 
 // addrNames is what an address is called: the last name, and a few different
 // registered domains.
 type addrNames struct {
-	name    string
+	resolved
 	domains [4]string
 	count   int
 }
 
-type label struct{ name, by string }
+// keyPlaces is a few different places where one key was met.
+type keyPlaces struct {
+	places [4]place
+	count  int
+}
+
+// add notes a place and returns how many there are, at most five.
+func (k *keyPlaces) add(p place) int {
+	for _, known := range k.places[:min(k.count, len(k.places))] {
+		if known == p {
+			return k.count
+		}
+	}
+	if k.count < len(k.places) {
+		k.places[k.count] = p
+	}
+	k.count = min(k.count+1, len(k.places)+1)
+	return k.count
+}
+
+type label struct {
+	resolved
+	by string
+}
 
 type use struct {
 	since testudo.Time
@@ -87,10 +116,11 @@ func New(cfg Config) *Annotator {
 		names:   detector.NewTable[pair, resolved](n),
 		anyName: detector.NewTable[netip.Addr, addrNames](n),
 		flows:   detector.NewTable[testudo.UID, label](n),
-		uses:    detector.NewTable[string, use](n),
+		uses:    detector.NewTable[place, use](n),
 		pairs:   detector.NewTable[hostUse, testudo.Time](n),
 		roles:   detector.NewTable[netip.Addr, services](n),
 		domains: detector.NewTable[string, string](n),
+		keys:    detector.NewTable[string, keyPlaces](n),
 	}
 }
 
@@ -134,7 +164,7 @@ func (a *Annotator) Shed() int {
 // Annotate fills r's Context and learns from r.
 func (a *Annotator) Annotate(r testudo.Record) {
 	m := r.Base()
-	if a.began == 0 || m.Time < a.began {
+	if a.began == 0 || m.Time < a.began && m.Time > a.began-early {
 		a.began = m.Time
 	}
 	orig, resp := m.ID.Orig.Addr(), m.ID.Resp.Addr()
@@ -224,8 +254,12 @@ func (a *Annotator) labelFlow(uid testudo.UID, name, by string) {
 	if name == "" || isAddress(name) {
 		return
 	}
+	name = strings.ToLower(name)
 	l, _ := a.flows.Put(uid)
-	l.name, l.by = strings.ToLower(name), by
+	if l.name != name {
+		l.name, l.domain = name, a.Domain(name)
+	}
+	l.by = by
 }
 
 func (a *Annotator) learnDNS(r *testudo.DNS, m *testudo.Meta) {
@@ -242,7 +276,7 @@ func (a *Annotator) learnDNS(r *testudo.DNS, m *testudo.Meta) {
 	domain := a.Domain(r.Query)
 	for _, addr := range r.Addresses {
 		n, _ := a.names.Put(pair{m.ID.Orig.Addr(), addr})
-		n.name = r.Query
+		n.name, n.domain = r.Query, domain
 		any, _ := a.anyName.Put(addr)
 		any.add(r.Query, domain)
 		if h := a.hosts.Peek(addr); h != nil && h.name == "" && (port == 53 || port == 5353) {
@@ -252,7 +286,7 @@ func (a *Annotator) learnDNS(r *testudo.DNS, m *testudo.Meta) {
 }
 
 func (n *addrNames) add(name, domain string) {
-	n.name = name
+	n.name, n.domain = name, domain
 	for _, d := range n.domains[:min(n.count, len(n.domains))] {
 		if d == domain {
 			return
@@ -261,7 +295,7 @@ func (n *addrNames) add(name, domain string) {
 	if n.count < len(n.domains) {
 		n.domains[n.count] = domain
 	}
-	n.count++
+	n.count = min(n.count+1, len(n.domains)+1) // more are not told apart
 }
 
 // describePeer fills in what is known of the other end.
@@ -273,15 +307,18 @@ func (a *Annotator) describePeer(r testudo.Record, m *testudo.Meta) {
 	if names := a.anyName.Peek(c.Peer); names != nil {
 		c.PeerNames = names.count
 	}
-	c.Domain = a.Domain(c.Name)
 	c.Shared = c.PeerNames > len(addrNames{}.domains) ||
 		a.cfg.IsShared != nil && a.cfg.IsShared(c.Peer, c.Domain)
 	if s := a.roles.Peek(c.Peer); s != nil {
 		c.PeerRole = s.roles()
 	}
-	dest := c.Domain
-	if dest == "" {
-		dest = string(c.Peer.AsSlice())
+	dest := place{domain: c.Domain}
+	if dest.domain == "" {
+		dest.addr = c.Peer
+	}
+	if t, ok := r.(*testudo.TLS); ok && t.Leaf != nil && t.Leaf.KeyPrint != "" {
+		k, _ := a.keys.Put(t.Leaf.KeyPrint)
+		c.KeyPeers = k.add(dest)
 	}
 	u, isNew := a.uses.Put(dest)
 	if isNew {
@@ -299,16 +336,16 @@ func (a *Annotator) describePeer(r testudo.Record, m *testudo.Meta) {
 
 func (a *Annotator) name(m *testudo.Meta, c *testudo.Context) {
 	if l := a.flows.Peek(m.UID); l != nil {
-		c.Name, c.NameBy = l.name, l.by
+		c.Name, c.Domain, c.NameBy = l.name, l.domain, l.by
 		return
 	}
 	if n := a.names.Get(pair{c.Host, c.Peer}); n != nil {
-		c.Name, c.NameBy = n.name, "dns"
+		c.Name, c.Domain, c.NameBy = n.name, n.domain, "dns"
 		return
 	}
 	// A host behind a resolver we see only from outside has names all the same.
 	if n := a.anyName.Get(c.Peer); n != nil && n.count == 1 {
-		c.Name, c.NameBy = n.name, "dns"
+		c.Name, c.Domain, c.NameBy = n.name, n.domain, "dns"
 	}
 }
 
@@ -325,7 +362,7 @@ func (s *services) roles() (r testudo.Role) {
 }
 
 // add counts a host once: exactly up to 16, then by a linear counter of 4096
-// bits, within 2 % up to 10,000 hosts.
+// bits, within 5 % up to 10,000 hosts.
 func (u *use) add(index uint32) {
 	if u.many == nil {
 		for _, h := range u.few {
@@ -364,15 +401,15 @@ func (a *Annotator) Domain(name string) string {
 // RegisteredDomain returns the registered domain of name by the public suffix
 // list, or name in lower case without its final dot where it has none.
 func RegisteredDomain(name string) string {
-	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if d, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {
-		return d
-	}
-	return name
+	return detector.RegisteredDomain(name)
 }
 
 func isAddress(s string) bool {
-	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	s = strings.Trim(s, "[]")
+	if n := len(s); n == 0 || (s[n-1] < '0' || s[n-1] > '9') && strings.IndexByte(s, ':') < 0 {
+		return false // most names; saves the error of a closer look
+	}
+	_, err := netip.ParseAddr(s)
 	return err == nil
 }
 
@@ -383,6 +420,10 @@ func hostOnly(host string) string {
 	}
 	return host
 }
+
+// early is how long before the first record another one may have begun. One
+// from 1970 does not mean that we watched ever since.
+const early = testudo.Time(time.Hour)
 
 // Day is how long a network must be watched before "first seen" means much.
 const Day = 24 * time.Hour

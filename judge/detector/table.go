@@ -1,12 +1,16 @@
 package detector
 
+import "hash/maphash"
+
 // Table is a bounded memory of keyed entries. When it is full the entry that
 // was untouched longest gives way, but one marked by Keep is passed over
 // while there are others: what is suspicious outlives what is ordinary. Its
 // behaviour, eviction included, depends on the calls alone, so that the same
 // records leave the same memory on any machine.
 type Table[K comparable, V any] struct {
-	index map[K]int32
+	seed  maphash.Seed
+	index []place // open addressing; at most half full
+	used  int
 	slots []slot[K, V]
 	free  int32   // head of the free list, -1 for none
 	lists [2]list // by Keep: 0 ordinary, 1 kept
@@ -14,8 +18,13 @@ type Table[K comparable, V any] struct {
 	shed  int
 }
 
+// place says where in slots an entry is: its key's hash,
+// and one more than its number; zero is free.
+type place struct{ hash, slot uint32 }
+
 type slot[K comparable, V any] struct {
 	key        K
+	hash       uint32
 	prev, next int32
 	kept       uint8
 	value      V
@@ -27,7 +36,7 @@ type list struct{ head, tail int32 } // head is the longest untouched
 // to that as it is used.
 func NewTable[K comparable, V any](limit int) *Table[K, V] {
 	return &Table[K, V]{
-		index: make(map[K]int32),
+		seed:  maphash.MakeSeed(),
 		free:  -1,
 		lists: [2]list{{-1, -1}, {-1, -1}},
 		limit: max(1, limit),
@@ -36,18 +45,17 @@ func NewTable[K comparable, V any](limit int) *Table[K, V] {
 
 // Get returns the entry of k and marks it touched, or nil.
 func (t *Table[K, V]) Get(k K) *V {
-	i, ok := t.index[k]
-	if !ok {
+	i, _ := t.find(k)
+	if i < 0 {
 		return nil
 	}
-	t.unlink(i)
-	t.link(i)
+	t.touch(i)
 	return &t.slots[i].value
 }
 
 // Peek returns the entry of k without touching it, or nil.
 func (t *Table[K, V]) Peek(k K) *V {
-	if i, ok := t.index[k]; ok {
+	if i, _ := t.find(k); i >= 0 {
 		return &t.slots[i].value
 	}
 	return nil
@@ -56,10 +64,12 @@ func (t *Table[K, V]) Peek(k K) *V {
 // Put returns the entry of k, made zero if new, and marks it touched. The
 // pointer is good until the next Put.
 func (t *Table[K, V]) Put(k K) (v *V, isNew bool) {
-	if v := t.Get(k); v != nil {
-		return v, false
+	i, hash := t.find(k)
+	if i >= 0 {
+		t.touch(i)
+		return &t.slots[i].value, false
 	}
-	if len(t.index) >= t.limit {
+	if t.used >= t.limit {
 		t.shed++
 		if i := t.lists[0].head; i >= 0 {
 			t.remove(i)
@@ -67,23 +77,23 @@ func (t *Table[K, V]) Put(k K) (v *V, isNew bool) {
 			t.remove(t.lists[1].head)
 		}
 	}
-	i := t.free
-	if i >= 0 {
+	if i = t.free; i >= 0 {
 		t.free = t.slots[i].next
 	} else {
 		t.slots = append(t.slots, slot[K, V]{})
 		i = int32(len(t.slots) - 1)
 	}
-	t.slots[i] = slot[K, V]{key: k}
-	t.index[k] = i
+	s := &t.slots[i]
+	s.key, s.hash, s.kept = k, hash, 0
+	t.insert(hash, i)
 	t.link(i)
-	return &t.slots[i].value, true
+	return &s.value, true
 }
 
 // Keep marks the entry of k as worth keeping, or as ordinary again.
 func (t *Table[K, V]) Keep(k K, keep bool) {
-	i, ok := t.index[k]
-	if !ok {
+	i, _ := t.find(k)
+	if i < 0 {
 		return
 	}
 	t.unlink(i)
@@ -96,13 +106,13 @@ func (t *Table[K, V]) Keep(k K, keep bool) {
 
 // Delete forgets k.
 func (t *Table[K, V]) Delete(k K) {
-	if i, ok := t.index[k]; ok {
+	if i, _ := t.find(k); i >= 0 {
 		t.remove(i)
 	}
 }
 
 // Len returns the number of entries, Shed how many gave way to others.
-func (t *Table[K, V]) Len() int { return len(t.index) }
+func (t *Table[K, V]) Len() int { return t.used }
 
 // Shed returns how many entries gave way to others so far.
 func (t *Table[K, V]) Shed() int { return t.shed }
@@ -118,6 +128,72 @@ func (t *Table[K, V]) All(yield func(K, *V) bool) {
 			}
 			i = next
 		}
+	}
+}
+
+// find returns the number of k's slot, -1 for none, and k's hash.
+func (t *Table[K, V]) find(k K) (int32, uint32) {
+	hash := uint32(maphash.Comparable(t.seed, k))
+	if t.used == 0 {
+		return -1, hash
+	}
+	mask := uint32(len(t.index) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		p := t.index[i]
+		if p.slot == 0 {
+			return -1, hash
+		}
+		if p.hash == hash && t.slots[p.slot-1].key == k {
+			return int32(p.slot - 1), hash
+		}
+	}
+}
+
+// insert indexes slot i, which is not there yet.
+func (t *Table[K, V]) insert(hash uint32, i int32) {
+	if t.used++; 2*t.used > len(t.index) {
+		old := t.index
+		t.index = make([]place, max(16, 2*len(old)))
+		for _, p := range old {
+			if p.slot != 0 {
+				t.put(p)
+			}
+		}
+	}
+	t.put(place{hash, uint32(i) + 1})
+}
+
+func (t *Table[K, V]) put(p place) {
+	mask := uint32(len(t.index) - 1)
+	i := p.hash & mask
+	for t.index[i].slot != 0 {
+		i = (i + 1) & mask
+	}
+	t.index[i] = p
+}
+
+// drop takes slot i out of the index and closes the ranks behind it.
+func (t *Table[K, V]) drop(i int32) {
+	mask := uint32(len(t.index) - 1)
+	at := t.slots[i].hash & mask
+	for t.index[at].slot != uint32(i)+1 {
+		at = (at + 1) & mask
+	}
+	t.used--
+	for j := (at + 1) & mask; t.index[j].slot != 0; j = (j + 1) & mask {
+		if home := t.index[j].hash & mask; (j-home)&mask >= (j-at)&mask {
+			t.index[at] = t.index[j]
+			at = j
+		}
+	}
+	t.index[at] = place{}
+}
+
+// touch makes slot i the last to give way of its kind.
+func (t *Table[K, V]) touch(i int32) {
+	if t.lists[t.slots[i].kept].tail != i {
+		t.unlink(i)
+		t.link(i)
 	}
 }
 
@@ -150,7 +226,7 @@ func (t *Table[K, V]) unlink(i int32) {
 
 func (t *Table[K, V]) remove(i int32) {
 	t.unlink(i)
-	delete(t.index, t.slots[i].key)
+	t.drop(i)
 	t.slots[i] = slot[K, V]{next: t.free, prev: -1}
 	t.free = i
 }

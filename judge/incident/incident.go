@@ -77,11 +77,9 @@ func (b *Builder) Incidents() []testudo.Incident {
 	slices.SortFunc(sightings, func(x, y testudo.Sighting) int {
 		return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(x.Detector, y.Detector), cmp.Compare(x.Key, y.Key))
 	})
-	stories := b.stories(sightings)
-	known := establish(stories)
 	var incidents []testudo.Incident
-	for _, story := range stories {
-		incidents = append(incidents, b.tell(story, known))
+	for _, story := range b.stories(sightings) {
+		incidents = append(incidents, b.tell(story))
 	}
 	slices.SortFunc(incidents, func(x, y testudo.Incident) int {
 		return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(x.ID, y.ID))
@@ -193,7 +191,7 @@ func best(story []testudo.Sighting) *testudo.Sighting {
 }
 
 // tell makes one incident of one story's sightings.
-func (b *Builder) tell(story []testudo.Sighting, known map[string]hand) testudo.Incident {
+func (b *Builder) tell(story []testudo.Sighting) testudo.Incident {
 	best := best(story)
 	inc := testudo.Incident{
 		ID:        id(&story[0]),
@@ -206,9 +204,6 @@ func (b *Builder) tell(story []testudo.Sighting, known map[string]hand) testudo.
 		inc.Last = max(inc.Last, story[i].Last)
 	}
 	inc.Explanation = explain(best, story)
-	if r, ok := sameHand(best, inc.ID, known); ok {
-		inc.Explanation = append(inc.Explanation, r)
-	}
 	inc.Score = testudo.SumReasons(inc.Explanation)
 	inc.Confidence = testudo.Probability(inc.Score)
 	inc.Severity = min(grade(inc.Confidence), ceiling(best))
@@ -227,57 +222,6 @@ func (b *Builder) tell(story []testudo.Sighting, known map[string]hand) testudo.
 	}
 	slices.Sort(inc.Techniques)
 	return inc
-}
-
-// hand is the surest incident in which a mark was seen.
-type hand struct {
-	id     string
-	first  testudo.Time
-	server string
-	logit  float64
-}
-
-// established is the score from which on an incident may vouch for another.
-const established = 2.2 // nine to one
-
-// establish returns, by mark, the incidents that are sure by themselves.
-func establish(stories [][]testudo.Sighting) map[string]hand {
-	known := map[string]hand{}
-	for _, story := range stories {
-		for i := range story {
-			s := &story[i]
-			logit := s.Logit()
-			if logit < established || len(s.Servers) == 0 {
-				continue
-			}
-			for _, m := range s.Marks {
-				if h, ok := known[m]; !ok || logit > h.logit {
-					known[m] = hand{id(&story[0]), s.First, serverName(&s.Servers[0]), logit}
-				}
-			}
-		}
-	}
-	return known
-}
-
-// sameHand gives the addend for a mark that a sure incident bore before.
-func sameHand(s *testudo.Sighting, self string, known map[string]hand) (testudo.Reason, bool) {
-	for _, m := range s.Marks {
-		if h, ok := known[m]; ok && h.id != self {
-			return testudo.Reason{
-				Family: testudo.Company, Weight: 2,
-				Text: fmt.Sprintf("same hand: %s of %s in %s bears the same %s", h.server, h.first, h.id, m),
-			}, true
-		}
-	}
-	return testudo.Reason{}, false
-}
-
-func serverName(s *testudo.Server) string {
-	if len(s.Names) > 0 {
-		return s.Names[0]
-	}
-	return s.Address.String()
 }
 
 // explain takes the best sighting's addends and one for each other detector

@@ -57,10 +57,9 @@ func (s *Set) Len() int {
 // it), a URL, a JA3 or JA4 value or a certificate's SHA-256. Empty lines and
 // those that begin with # are passed over; defanged dots and hxxp are read.
 func (s *Set) Add(source string, r io.Reader) error {
-	s.lists++
 	sc := bufio.NewScanner(r)
 	sc.Buffer(make([]byte, 64<<10), 64<<10)
-	before := s.Len()
+	taken, refused := 0, 0
 	for sc.Scan() {
 		line := strings.TrimSpace(sc.Text())
 		if line == "" || line[0] == '#' || line[0] == ';' {
@@ -70,37 +69,42 @@ func (s *Set) Add(source string, r io.Reader) error {
 		if i := strings.IndexAny(line, " \t,;#"); i > 0 {
 			value, note = line[:i], strings.Trim(line[i:], " \t,;#")
 		}
-		if !s.add(refang(value), origin{source, note}) {
-			s.Refused++
+		if s.add(refang(value), origin{source, note}) {
+			taken++
+		} else {
+			refused++
 		}
 	}
+	s.Refused += refused
 	if err := sc.Err(); err != nil {
 		return fmt.Errorf("indicators %s: %w", source, err)
 	}
-	if s.Len() == before && s.Refused > 0 {
+	if taken == 0 && refused > 0 {
 		return fmt.Errorf("indicators %s: %w", source, ErrNone)
 	}
+	s.lists++
 	return nil
 }
 
 // ErrNone says that a list held no indicator at all.
 var ErrNone = errors.New("no line is an address, domain, URL or fingerprint; want a plain list, one indicator a line")
 
+// refang undoes what lists do to keep a value from being clicked on.
 func refang(v string) string {
-	v = strings.NewReplacer("[.]", ".", "(.)", ".", "[:]", ":", "hxxp", "http").Replace(v)
-	return strings.Trim(v, `"'`)
+	v = strings.NewReplacer("[.]", ".", "(.)", ".", "[:]", ":", "[://]", "://").Replace(v)
+	v = strings.Trim(v, `"'`)
+	if scheme, rest, ok := strings.Cut(v, "://"); ok {
+		v = strings.Replace(strings.ToLower(scheme), "xx", "tt", 1) + "://" + rest
+	}
+	return v
 }
 
 func (s *Set) add(v string, o origin) bool {
 	if a, err := netip.ParseAddr(v); err == nil {
-		if !public(a) {
-			return false
-		}
-		s.addrs[a.Unmap()] = o
-		return true
+		return s.addAddr(a, o)
 	}
 	if p, err := netip.ParsePrefix(v); err == nil {
-		if !public(p.Addr()) || p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16 {
+		if p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16 || !publicPrefix(p) {
 			return false
 		}
 		s.prefixes = append(s.prefixes, listedPrefix{p.Masked(), o})
@@ -110,19 +114,13 @@ func (s *Set) add(v string, o origin) bool {
 		s.prints[strings.ToLower(v)] = o
 		return true
 	}
-	if rest, ok := strings.CutPrefix(v, "http"); ok && (strings.HasPrefix(rest, "://") || strings.HasPrefix(rest, "s://")) {
-		url := rest[strings.Index(rest, "://")+3:]
-		host, path, _ := strings.Cut(url, "/")
-		if path == "" {
-			return s.add(host, o)
-		}
-		s.urls[strings.ToLower(host)+"/"+path] = o
-		return host != ""
+	if scheme, rest, ok := strings.Cut(v, "://"); ok {
+		return (scheme == "http" || scheme == "https") && s.addURL(rest, o)
 	}
 	if a, err := netip.ParseAddrPort(v); err == nil {
-		return s.add(a.Addr().String(), o)
+		return s.addAddr(a.Addr(), o)
 	}
-	name := strings.TrimPrefix(strings.Trim(strings.ToLower(v), "."), "*.")
+	name := strings.TrimPrefix(strings.Trim(strings.ToLower(withoutPort(v)), "."), "*.")
 	if !isDomain(name) {
 		return false
 	}
@@ -130,9 +128,79 @@ func (s *Set) add(v string, o origin) bool {
 	return true
 }
 
+func (s *Set) addAddr(a netip.Addr, o origin) bool {
+	a = a.Unmap().WithZone("")
+	if !public(a) {
+		return false
+	}
+	s.addrs[a] = o
+	return true
+}
+
+// addURL adds a URL without its scheme. One without a path blames the host.
+func (s *Set) addURL(url string, o origin) bool {
+	host, path, _ := strings.Cut(url, "/")
+	host = strings.ToLower(host)
+	if path == "" {
+		return s.add(host, o)
+	}
+	bare := withoutPort(host)
+	if a, err := netip.ParseAddr(strings.Trim(bare, "[]")); err == nil && !public(a) || err != nil && !isName(bare) {
+		return false
+	}
+	s.urls[host+"/"+path] = o
+	return true
+}
+
+// withoutPort cuts a port off a name or an address in brackets.
+func withoutPort(host string) string {
+	i := strings.LastIndexByte(host, ':')
+	if i > 0 && strings.Trim(host[i+1:], "0123456789") == "" && (strings.IndexByte(host, ':') == i || host[i-1] == ']') {
+		return host[:i]
+	}
+	return host
+}
+
+// reserved are networks that nobody on the Internet can have, beside those
+// that the standard library knows (RFC 6890).
+var reserved = [...]netip.Prefix{
+	netip.PrefixFrom(netip.AddrFrom4([4]byte{0}), 8),
+	netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10),
+	netip.PrefixFrom(netip.AddrFrom4([4]byte{240}), 4),
+}
+
+// held are networks that a listed one must not contain.
+var held = [...]netip.Prefix{
+	netip.PrefixFrom(netip.AddrFrom4([4]byte{10}), 8),
+	netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8),
+	netip.PrefixFrom(netip.AddrFrom4([4]byte{169, 254}), 16),
+	netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 16}), 12),
+	netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168}), 16),
+}
+
 func public(a netip.Addr) bool {
 	a = a.Unmap()
+	for _, p := range reserved {
+		if p.Contains(a) {
+			return false
+		}
+	}
 	return a.IsGlobalUnicast() && !a.IsPrivate()
+}
+
+// publicPrefix tells whether p holds public addresses only.
+func publicPrefix(p netip.Prefix) bool {
+	for _, q := range reserved {
+		if p.Overlaps(q) {
+			return false
+		}
+	}
+	for _, q := range held {
+		if p.Overlaps(q) {
+			return false
+		}
+	}
+	return public(p.Masked().Addr()) && !p.Addr().Is4In6()
 }
 
 // isPrint tells whether v looks like a JA3 (MD5), JA4 or SHA-256.
@@ -144,9 +212,19 @@ func isPrint(v string) bool {
 	return len(v) == 36 && v[10] == '_' && v[23] == '_' && hex(v[11:23]) && hex(v[24:])
 }
 
-// isDomain tells whether name can be blamed on one party: it has a dot and is
-// no public suffix.
+// isDomain tells whether name can be blamed on one party: it is a name and no
+// public suffix.
 func isDomain(name string) bool {
+	if !isName(name) {
+		return false
+	}
+	suffix, icann := publicsuffix.PublicSuffix(name)
+	return suffix != name || !icann && !strings.Contains(suffix, ".")
+}
+
+// isName tells whether name is a host's with a dot in it. A last label of one
+// letter or of digits is prose or a number.
+func isName(name string) bool {
 	if len(name) > 253 || !strings.Contains(name, ".") {
 		return false
 	}
@@ -155,11 +233,8 @@ func isDomain(name string) bool {
 			return false
 		}
 	}
-	if last := name[strings.LastIndexByte(name, '.')+1:]; strings.Trim(last, "0123456789") == "" {
-		return false
-	}
-	suffix, icann := publicsuffix.PublicSuffix(name)
-	return suffix != name || !icann && !strings.Contains(suffix, ".")
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	return len(last) > 1 && strings.Trim(last, "0123456789") != ""
 }
 
 // Match returns the indicators that r's observables hit.
@@ -200,7 +275,7 @@ func (s *Set) Match(r testudo.Record) (hits []testudo.Hit) {
 	case *testudo.X509:
 		print("certificate", r.Fingerprint)
 	case *testudo.HTTP:
-		hits = s.name(hits, "host", r.Host)
+		hits = s.name(hits, "host", withoutPort(r.Host))
 		if o, ok := s.urls[strings.ToLower(r.Host)+r.URI]; ok {
 			hits = append(hits, o.hit("url", r.Host+r.URI))
 		}

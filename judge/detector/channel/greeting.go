@@ -1,0 +1,119 @@
+package channel
+
+import (
+	"slices"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+)
+
+// publicExtensions is how many extensions a certificate of a public authority
+// has at least: use of keys, names, policies, where to ask for revocation and
+// the identifiers of two keys (CA/Browser Forum Baseline Requirements, 7.1.2).
+const publicExtensions = 5
+
+// greeting is what is known of a pair's TLS handshakes.
+type greeting struct {
+	count    int
+	nameless int // hellos that name no server
+	homemade int // certificates that no public authority made
+	selfMade int // of those, signed by their own key
+	vouched  int // certificates of a public authority
+	silent   int // hellos that name neither a server nor a protocol
+	eternal  bool
+	plain    bool // a certificate without extensions
+	quic     int  // over QUIC without a server name
+	port     uint16
+	gaps     rhythm
+}
+
+func (g *greeting) take(r *testudo.TLS) {
+	if !r.ClientHello || !r.About.Outbound || r.ID.Proto == testudo.UDP && !r.QUIC {
+		return // over DTLS, calls between browsers are all nameless and self-made
+	}
+	g.count++
+	if g.gaps.count == 0 || r.Time.Sub(g.gaps.last) >= pause {
+		g.gaps.beat(r.Time)
+	}
+	g.port = r.ID.Resp.Port()
+	if r.ServerName == "" && !r.ECH && !r.Resumed {
+		g.nameless++
+		if len(r.ClientALPN) == 0 {
+			g.silent++
+		}
+		if r.QUIC && slices.Contains(r.ClientALPN, "h3") {
+			g.quic++
+		}
+	}
+	x := r.Leaf
+	if x == nil {
+		return
+	}
+	self := x.SelfSigned || x.Subject != "" && x.Subject == x.Issuer
+	if self || x.Extensions < publicExtensions && x.Version >= 1 {
+		g.homemade++
+	} else {
+		g.vouched++
+	}
+	if self {
+		g.selfMade++
+		g.eternal = g.eternal || x.NotAfter.Sub(x.NotBefore) > 9*365*24*time.Hour
+		g.plain = g.plain || x.Extensions == 0 && len(x.Names) == 0
+	}
+}
+
+// weigh puts what the handshakes say for a control channel.
+func (g *greeting) weigh(k *scale, p *pair) {
+	if g.count == 0 || p.bothOurs {
+		return
+	}
+	if g.nameless > 0 && g.nameless == g.count {
+		w := 1.0
+		if p.name != "" {
+			w = 0.4 // an old stack, rather than nothing to name
+		}
+		if k.put(testudo.Crypto, w) {
+			k.say(testudo.Crypto, "%d of %d handshakes name no server", g.nameless, g.count)
+		}
+	}
+	if g.silent > 0 && g.silent == g.count && p.name == "" {
+		if k.put(testudo.Crypto, 0.3) {
+			k.say(testudo.Crypto, "nor a protocol inside")
+		}
+	}
+	if g.vouched > 0 && g.homemade == 0 {
+		if k.put(testudo.Innocence, -0.7) {
+			k.say(testudo.Innocence, "the server's certificate looks like a public authority's")
+		}
+	}
+	if g.quic > 0 {
+		if k.put(testudo.Crypto, 1.4) {
+			k.say(testudo.Crypto, "the web over QUIC without a server's name, which no browser does")
+		}
+	}
+	if g.selfMade > 0 {
+		if k.put(testudo.Crypto, 1.2) {
+			k.say(testudo.Crypto, "the server made its certificate itself")
+		}
+		if g.eternal && k.put(testudo.Crypto, 0.4) {
+			k.say(testudo.Crypto, "it is good for more than nine years")
+		}
+		if g.plain && k.put(testudo.Crypto, 0.3) {
+			k.say(testudo.Crypto, "it has no extension")
+		}
+	} else if g.homemade > 0 && g.nameless > 0 {
+		if k.put(testudo.Crypto, 0.8) {
+			k.say(testudo.Crypto, "no public authority made the server's certificate")
+		}
+	}
+	if w := g.gaps.weight(); w > 0 && g.nameless+g.homemade > 0 {
+		if k.put(testudo.Timing, w) {
+			k.say(testudo.Timing, "%d handshakes about every %.1f s (deviation %.0f %%)", g.gaps.count, g.gaps.mean, 100*g.gaps.jitter())
+		}
+	}
+	if meaning(g.port) == "" && (g.nameless == g.count || g.selfMade > 0) {
+		if k.put(testudo.Naming, 0.6) {
+			k.say(testudo.Naming, "TLS on port %d, which is nobody's", g.port)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package channel
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/judge/detector"
+)
+
+// pair is what is remembered of two machines.
+type pair struct {
+	first, last testudo.Time
+	known       time.Duration
+	name        string
+	bothOurs    bool
+	shared      bool
+	hosts, seen int // how many of ours use the peer, of how many
+	others      int // other peers of this host that hide in the same way
+	crowd       int // peers of this host without a name on ports that are nobody's
+	old, fresh  bool
+	doors       [4]door
+	uids        [8]testudo.UID
+	web         session
+	tls         greeting
+	wire        talk
+	attack      attack
+	gift        gift
+	claimed     [stories]float64
+}
+
+// door is a port that was used.
+type door struct {
+	port uint16
+	via  testudo.Proto
+}
+
+// What a pair may be claimed for.
+const (
+	control  = iota // a control channel
+	delivery        // a program was handed over
+	assault         // an attack on a web application
+	stories
+)
+
+// meet notes what every record tells.
+func (p *pair) meet(m *testudo.Meta) {
+	p.first, p.last = min(p.first, m.Time), max(p.last, m.Time)
+	c := &m.About
+	p.known = max(p.known, c.Known)
+	if c.Name != "" {
+		p.name = c.Name
+	}
+	p.bothOurs = c.OrigLocal && c.RespLocal
+	p.shared = p.shared || c.Shared
+	p.hosts, p.seen = max(p.hosts, c.PeerHosts), max(p.seen, c.HostsSeen)
+	// Whether host used the peer when the watch began, or began after a day.
+	if since := c.HostSince.Sub(m.Time.Add(-c.Known)); c.HostSince != 0 && c.Known >= 24*time.Hour {
+		p.old, p.fresh = since < time.Hour, since >= 24*time.Hour
+	}
+	d := door{m.ID.Resp.Port(), m.ID.Proto}
+	for i := range p.doors {
+		if p.doors[i] == d {
+			return
+		}
+		if p.doors[i] == (door{}) {
+			p.doors[i] = d
+			return
+		}
+	}
+}
+
+func (p *pair) addUID(m *testudo.Meta) {
+	for i := range p.uids {
+		if p.uids[i] == m.UID {
+			return
+		}
+		if p.uids[i] == 0 {
+			p.uids[i] = m.UID
+			return
+		}
+	}
+}
+
+func (p *pair) weigh(what int, s *scale) {
+	switch what {
+	case control:
+		p.weighControl(s)
+	case delivery:
+		p.weighDelivery(s)
+	case assault:
+		p.weighAttack(s)
+	}
+}
+
+// claim says what was found, in words.
+func (p *pair) claim(k ends, what int) testudo.Sighting {
+	s := scale{telling: true}
+	p.weigh(what, &s)
+	sighting := testudo.Sighting{
+		Detector: "channel", First: p.first, Last: p.last,
+		Victims: []netip.Addr{k.host}, Reasons: s.reasons(),
+	}
+	server := testudo.Server{Address: k.peer, Shared: p.shared}
+	if p.name != "" {
+		server.Names = []string{p.name}
+	}
+	for _, d := range p.doors {
+		if d != (door{}) {
+			server.Ports = append(server.Ports, fmt.Sprintf("%s/%d", d.via, d.port))
+		}
+	}
+	for _, u := range p.uids {
+		if u != 0 {
+			sighting.UIDs = append(sighting.UIDs, u)
+		}
+	}
+	switch what {
+	case control:
+		p.claimControl(k, &sighting, &server)
+	case delivery:
+		p.claimDelivery(k, &sighting, &server)
+	case assault:
+		p.claimAttack(k, &sighting, &server)
+	}
+	sighting.Servers = []testudo.Server{server}
+	return sighting
+}
+
+// called is how a person would call the peer.
+func (p *pair) called(peer netip.Addr) string {
+	if p.name != "" {
+		return fmt.Sprintf("%s (%s)", peer, p.name)
+	}
+	return peer.String()
+}
+
+// families are those that this detector weighs, in the order they are told,
+// with the most that each may say.
+var families = [...]struct {
+	name  testudo.Family
+	limit float64
+}{
+	{testudo.Base, 10}, {testudo.Content, 7.5}, {testudo.Naming, 3}, {testudo.Crypto, 3},
+	{testudo.Timing, 2}, {testudo.Volume, 1.5}, {testudo.Rarity, 1}, {testudo.Company, 2}, {testudo.Innocence, 4},
+}
+
+// scale sums evidence by family. With telling set it keeps the words too.
+type scale struct {
+	telling bool
+	sums    [len(families)]float64
+	words   [len(families)]string
+}
+
+// put adds evidence; it returns whether the words are wanted.
+func (s *scale) put(f testudo.Family, weight float64) bool {
+	s.sums[place(f)] += weight
+	return s.telling
+}
+
+// say adds the words for what was put.
+func (s *scale) say(f testudo.Family, format string, args ...any) {
+	w := &s.words[place(f)]
+	if *w != "" {
+		*w += "; "
+	}
+	*w += fmt.Sprintf(format, args...)
+}
+
+func place(f testudo.Family) int {
+	for i := range families {
+		if families[i].name == f {
+			return i
+		}
+	}
+	return 0
+}
+
+// score is the capped sum, as printed.
+func (s *scale) score() float64 {
+	var room [len(families)]testudo.Reason
+	return testudo.SumReasons(s.fill(room[:0]))
+}
+
+func (s *scale) fill(rs []testudo.Reason) []testudo.Reason {
+	for i, f := range families {
+		if s.sums[i] != 0 {
+			rs = append(rs, testudo.Reason{Family: f.name, Weight: detector.Cap(s.sums[i], f.limit), Text: s.words[i]})
+		}
+	}
+	return rs
+}
+
+func (s *scale) reasons() []testudo.Reason { return slices.Clip(s.fill(nil)) }

@@ -1,0 +1,173 @@
+package tunnel
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"strings"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/judge/detector"
+)
+
+// verdict is a judgement with its reasons.
+type verdict struct {
+	reasons []testudo.Reason
+	logit   float64
+}
+
+func (v *verdict) add(f testudo.Family, w float64, format string, args ...any) {
+	if math.Abs(w) < 0.005 {
+		return
+	}
+	v.reasons = append(v.reasons, testudo.Reason{Family: f, Weight: w, Text: fmt.Sprintf(format, args...)})
+}
+
+func (v *verdict) sum() verdict {
+	v.logit = testudo.SumReasons(v.reasons)
+	return *v
+}
+
+// weigh judges what a zone was told and told back.
+func (z *zone) weigh(k zoneKey) verdict {
+	var v verdict
+	v.add(testudo.Base, -7, "hardly any of the names asked for in a day is a tunnel's")
+	z.weighNames(&v, k)
+	z.weighAnswers(&v)
+	if carried := z.up + z.down; carried > 0 || z.spread < 8 {
+		v.add(testudo.Volume, max(-2, min(3.5, math.Log2((carried+1)/500))), "%s could have been carried: %s in names, %s in answers", size(carried), size(z.up), size(z.down))
+	}
+	if asked := z.asked(); asked >= 20 && z.distinct >= 0.8*float64(asked-z.lookups) && z.lookups*2 < z.n {
+		v.add(testudo.Timing, 1+min(0.5, z.rate()/60), "%s questions, nearly each for a name not asked before, %.1f a minute", count(float64(asked)), z.rate())
+	}
+	z.weighCompany(&v)
+	if z.known >= longWatch {
+		v.add(testudo.Rarity, 1.5, "first asked for after %.0f days of watching", z.known.Hours()/24)
+	} else if z.first.Sub(z.since) > 2*window {
+		v.add(testudo.Rarity, -1, "asked for since %.0f days", z.first.Sub(z.since).Hours()/24)
+	}
+	z.weighInnocence(&v)
+	return v.sum()
+}
+
+func (z *zone) weighNames(v *verdict, k zoneKey) {
+	if z.distinct == 0 {
+		return
+	}
+	share, mean := z.coded/z.distinct, 0.0
+	if z.coded > 0 {
+		mean = z.up / z.coded
+	}
+	w := min(4.5, max(-1, (mean-12)/12)) * share
+	if k.domain == "" {
+		v.add(testudo.Naming, min(5, w+1.5), "%s different names that nobody can have registered, %.0f%% of them look encoded, with %.0f characters on average", count(z.differing()), 100*share, mean)
+		return
+	}
+	v.add(testudo.Naming, w, "%s different names below it, %.0f%% of them look encoded, with %.0f characters on average", count(z.differing()), 100*share, mean)
+}
+
+// weighAnswers judges by the better of two ways to carry data back: in the
+// data of answers, or in addresses that are none.
+func (z *zone) weighAnswers(v *verdict) {
+	data := (0.8*math.Log2(1+z.replied) + 0.7*math.Log2(max(1, z.down/64))) * min(1, z.replied/6)
+	if z.spread >= 8 && z.visits == 0 && z.coded*2 >= float64(z.asked()) && data < 3.5 {
+		v.add(testudo.Content, 3.5+min(1.5, math.Log2(float64(z.spread)/8)/2), "addresses in answers lie all over the Internet (%d different first bytes) and none was visited", z.spread)
+		return
+	}
+	v.add(testudo.Content, min(5.5, data), "%s different answers look encoded; %.0f%% of the questions are of types that hosts seldom ask", count(z.replied), 100*float64(z.odd)/float64(z.n))
+}
+
+func (z *zone) weighCompany(v *verdict) {
+	n := bits.OnesCount64(z.crowd)
+	for _, a := range z.resolver {
+		if n > 1 && a.IsValid() && z.crowd&(1<<(detector.AddrKey(a)&63)) != 0 {
+			n--
+		}
+	}
+	switch {
+	case n == 1 && z.hosts >= 8:
+		v.add(testudo.Company, 0.7, "one host asks, of %d here", z.hosts)
+	case n == 1:
+		v.add(testudo.Company, 0.2, "one host asks, but few are seen here")
+	case n >= 3:
+		v.add(testudo.Company, -min(5, 1.2*math.Log2(float64(n-1))), "%d hosts ask", n)
+	}
+}
+
+func (z *zone) weighInnocence(v *verdict) {
+	w := 0.0
+	var why []string
+	note := func(x float64, format string, args ...any) {
+		w -= x
+		why = append(why, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case z.visits > 0 && z.visits*20 >= z.n:
+		note(3, "%d visits to what was answered, as to a web site", z.visits)
+	case z.visits > 0 && z.visits*100 >= z.n:
+		note(1.5, "%d visits to what was answered", z.visits)
+	}
+	if z.answered > 0 {
+		switch yes := z.loops; {
+		case yes*5 >= z.answered && (yes+z.missing)*2 >= z.answered:
+			note(3.5, "%d of %d answers say yes by 127/8 and %d that there is no such name, as reputation lists do", yes, z.answered, z.missing)
+		case z.missing*2 >= z.answered && z.replied < 3:
+			note(1.5, "%d of %d names do not exist", z.missing, z.answered)
+		}
+	}
+	if z.distinct >= 4 && z.shortest == z.longest && z.replied < 3 {
+		note(1, "all names have the same length, as hashes have")
+	}
+	if z.lookups*2 >= z.n {
+		note(3, "most questions are addresses turned round")
+	}
+	if w != 0 {
+		v.add(testudo.Innocence, max(-6, w), "%s", strings.Join(why, "; "))
+	}
+}
+
+// asked returns the questions without those that a resolver passed on: it was
+// asked them before.
+func (z *zone) asked() int {
+	if z.passed*4 > z.n*3 {
+		return z.n // the resolver is all that is seen
+	}
+	return z.n - z.passed
+}
+
+// differing returns how many different names were asked for, never more than
+// there were questions.
+func (z *zone) differing() float64 { return min(z.distinct, float64(z.asked())) }
+
+// rate returns the questions a minute.
+func (z *zone) rate() float64 {
+	return float64(z.asked()) / max(1, z.last.Sub(z.first).Minutes())
+}
+
+// count writes a number that is exact while it is small.
+func count(x float64) string {
+	if x < 400 {
+		return fmt.Sprintf("%.0f", x)
+	}
+	digits := math.Pow(10, math.Floor(math.Log10(x))-1)
+	return fmt.Sprintf("about %.0f", math.Round(x/digits)*digits)
+}
+
+func size(x float64) string {
+	if x < 10000 {
+		return fmt.Sprintf("%.0f bytes", x)
+	}
+	return fmt.Sprintf("%.0f KB", x/1000)
+}
+
+func span(first, last testudo.Time) string {
+	d := last.Sub(first)
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	}
+	return fmt.Sprintf("%.0f h", d.Hours())
+}
