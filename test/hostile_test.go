@@ -157,9 +157,9 @@ func TestHostileFiles(t *testing.T) {
 		{"pcapng: packet of 4 GB", append(wire.Section(), longPacket...), 3, "4294967295", 0},
 		{"pcapng: block of nothing", append(wire.Section(), shortBlock...), 3, "length", 0},
 		{"pcapng: packet before an interface", append(wire.Section()[:28], wire.PacketBlock(wire.Start, frame)...), 3, "interface", 0},
-		{"gzip of nothing", packed(t, nil), 3, "", 0},
-		{"gzip of random", packed(t, random), 3, "not a capture", 0},
-		{"gzip cut", packed(t, whole)[:2000], 3, "in part", -1},
+		{"gzip of nothing", packed(nil), 3, "", 0},
+		{"gzip of random", packed(random), 3, "not a capture", 0},
+		{"gzip cut", packed(whole)[:2000], 3, "in part", -1},
 		{"gzip magic and noise", append([]byte{0x1f, 0x8b}, random[:500]...), 3, "", 0},
 		{"zstd magic and noise", append([]byte{0x28, 0xb5, 0x2f, 0xfd}, random[:500]...), 3, "", 0},
 	} {
@@ -189,16 +189,12 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-func packed(t testing.TB, b []byte) []byte {
-	t.Helper()
+// packed compresses by gzip; writing to memory cannot fail.
+func packed(b []byte) []byte {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
-	if _, err := z.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
+	_, _ = z.Write(b)
+	_ = z.Close()
 	return out.Bytes()
 }
 
@@ -207,7 +203,7 @@ func packed(t testing.TB, b []byte) []byte {
 func TestHostileMix(t *testing.T) {
 	dir := t.TempDir()
 	whole := ordinary()
-	for name, data := range map[string][]byte{"a.pcap": whole, "b.pcap": whole[:len(whole)-7], "c.txt": []byte("notes\n"), "d.pcap.gz": packed(t, whole)[:900]} {
+	for name, data := range map[string][]byte{"a.pcap": whole, "b.pcap": whole[:len(whole)-7], "c.txt": []byte("notes\n"), "d.pcap.gz": packed(whole)[:900]} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -265,6 +261,28 @@ var (
 	spy  = netip.MustParseAddr("203.0.113.66")
 	desk = netip.MustParseAddr("10.0.0.66")
 )
+
+// TestHostileNames holds that foreign names that reach an incident cannot act
+// on a terminal in any form, and that JSON gives them back as they were.
+func TestHostileNames(t *testing.T) {
+	capture := file(t, "in.pcap", ugly().Pcap())
+	list := file(t, "list.txt", []byte("203.0.113.0/24 \x1b[31mnote\u202e\n"))
+	for _, form := range []string{"text", "json", "csv"} {
+		r := run(t, nil, "replay", "-o", form, "--all", "--intel", list, capture)
+		healthy(t, r)
+		if r.code != 0 {
+			t.Errorf("exit %d: %.500s", r.code, r.stderr)
+		}
+		if form == "json" {
+			if n := len(lines(t, r.stdout)); n < 2 {
+				t.Errorf("%d lines: the names are in no incident", n)
+			}
+			if !bytes.Contains(r.stdout, []byte(`\u202e`)) {
+				t.Error("no incident holds an ugly name")
+			}
+		}
+	}
+}
 
 // nested wraps packets in IP in IP, and GRE in GRE, as deep as a frame allows.
 func nested() *wire.Tape {
@@ -493,6 +511,45 @@ func TestHostileStreams(t *testing.T) {
 			}
 			summary(t, r)
 			t.Logf("%v, %d MB", r.took.Round(time.Millisecond), r.rss>>20)
+		})
+	}
+}
+
+// TestHostileLogs feeds logs of another sensor that mean harm.
+func TestHostileLogs(t *testing.T) {
+	head := "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n" +
+		"#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\tresp_bytes\tconn_state\n" +
+		"#types\ttime\tstring\taddr\tport\taddr\tport\tenum\tstring\tinterval\tcount\tcount\tstring\n"
+	row := func(ts, duration, service string) string {
+		return ts + "\tCabc\t10.0.0.5\t4000\t203.0.113.7\t443\ttcp\t" + service + "\t" + duration + "\t10\t20\tSF\n"
+	}
+	good := row("1700000000.5", "1.5", "ssl")
+	for _, c := range []struct {
+		name string
+		text string
+	}{
+		{"as it should be", head + good},
+		{"times everywhere", head + row("99999999999999999999", "1", "-") + row("-5", "1", "-") + row("1e308", "1e308", "-") + row("4000000000", "9200000000", "-") + good + row("NaN", "Inf", "-")},
+		{"what terminals obey", head + row("1700000000.5", "1", "\x1b[2J\u202e\x07") + strings.ReplaceAll(good, "Cabc", "\\x1b[31m")},
+		{"too few and too many fields", head + "1700000000.5\tCabc\n" + strings.Repeat("x\t", 100000) + "\n" + good},
+		{"a line of 32 MB", head + strings.Repeat("x", 32<<20) + "\n" + good},
+		{"a head of lies", "#separator \\xZZ\n" + head + "#fields\tts\tts\tts\n" + good},
+		{"no rows", head},
+		{"nested JSON", strings.Repeat(`{"_path":"conn","ts":`, 20000) + "\n"},
+		{"JSON of another kind", `{"_path":"conn","ts":"x","id.orig_h":5,"id.resp_h":[],"proto":{}}` + "\n" + `{"_path":"conn"}` + "\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := file(t, "conn.log", []byte(c.text))
+			for _, form := range []string{"json", "text"} {
+				r := run(t, nil, "replay", "-o", form, path)
+				healthy(t, r)
+				if r.code != 0 && r.code != 3 {
+					t.Errorf("exit %d: %.500s", r.code, r.stderr)
+				}
+				if form == "json" {
+					summary(t, r)
+				}
+			}
 		})
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"github.com/testudo-shield/testudo/judge/detector/beacon"
 	"github.com/testudo-shield/testudo/judge/detector/bruteforce"
 	"github.com/testudo-shield/testudo/judge/detector/channel"
+	"github.com/testudo-shield/testudo/judge/detector/exfil"
 	"github.com/testudo-shield/testudo/judge/detector/flood"
 	"github.com/testudo-shield/testudo/judge/detector/indicator"
 	"github.com/testudo-shield/testudo/judge/detector/scan"
+	"github.com/testudo-shield/testudo/judge/detector/tunnel"
 	"github.com/testudo-shield/testudo/sense/protocol"
 	"github.com/testudo-shield/testudo/sense/protocol/dhcp"
 	"github.com/testudo-shield/testudo/sense/protocol/dns"
@@ -61,8 +63,10 @@ func detectors() []detector.Detector {
 		beacon.Detector(),
 		bruteforce.Detector(),
 		channel.Detector(),
+		exfil.Detector(),
 		flood.Detector(),
 		indicator.Detector(),
 		scan.Detector(),
+		tunnel.Detector(),
 	}
 }

@@ -51,7 +51,7 @@ func (s *series) claim(k seriesKey, v verdict) testudo.Sighting {
 		Evidence: []testudo.Fact{
 			{Name: "interval_s", Value: round(v.rhythm.median, 2)}, {Name: "jitter", Value: round(jitter(v.rhythm), 2)},
 			{Name: "count", Value: v.count}, {Name: "missed", Value: v.rhythm.missed},
-			{Name: "bytes_out", Value: int64(v.up.median)}, {Name: "bytes_in", Value: int64(v.down.median)},
+			{Name: "report_bytes", Value: int64(v.up.median)}, {Name: "answer_bytes", Value: int64(v.down.median)},
 			{Name: "hours", Value: s.hours}, {Name: "peer_hosts", Value: s.about.PeerHosts},
 		},
 	}

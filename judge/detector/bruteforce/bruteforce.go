@@ -285,7 +285,8 @@ func (m *memory) add(r testudo.Record, w way, user string, failed int, in bool, 
 // least is the level from which on what happens here is an attack.
 func (t *target) least() float64 { return max(together, outburst*t.usual) }
 
-// burst learns what is usual before time now, and forgets what was everyday.
+// burst learns what is usual before time now, and begins anew where the last
+// outburst is over.
 func (t *target) burst(now testudo.Time) {
 	dt := now.Sub(t.last)
 	if dt <= 0 {
@@ -294,7 +295,7 @@ func (t *target) burst(now testudo.Time) {
 	// The level falls between two failures: on the average it was lower.
 	mean := t.level * float64(memorySpan) / float64(dt) * -math.Expm1(-float64(dt)/float64(memorySpan))
 	t.usual += (mean - t.usual) * -math.Expm1(-float64(dt)/float64(habit))
-	if level := t.level * math.Exp(-float64(dt)/float64(memorySpan)); t.claimed == 0 && level < max(2, t.usual) {
+	if level := t.level * math.Exp(-float64(dt)/float64(memorySpan)); level < max(2, t.usual) {
 		*t = target{series: series{first: now, last: t.last, level: t.level, target: t.target, length: t.length}, usual: t.usual, denied: t.denied}
 	}
 }

@@ -71,6 +71,9 @@ func (s *series) claim(k key, t *target) testudo.Sighting {
 		},
 		UIDs: append([]testudo.UID{}, s.uids[:min(s.tried, len(s.uids))]...),
 	}
+	if t != nil {
+		sg.Key += " since " + s.first.String() // the next outburst is another one
+	}
 	if t == nil {
 		sg.Servers = []testudo.Server{{Address: k.from, Role: role}}
 		return sg

@@ -3,24 +3,11 @@ package flood
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"net/netip"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/detector"
 )
-
-// linear estimates from a linear counter how many different things it saw.
-func linear(words []uint64) int {
-	set, size := 0, 64*len(words)
-	for _, w := range words {
-		set += bits.OnesCount64(w)
-	}
-	if set >= size-1 {
-		return 8 * size
-	}
-	return int(math.Round(-float64(size) * math.Log(1-float64(set)/float64(size))))
-}
 
 var told = [...]struct{ title, what, technique string }{
 	synIn:        {"%s is flooded with connection requests", "connection requests that nobody completes", "T1499.001"},
@@ -35,7 +22,7 @@ var told = [...]struct{ title, what, technique string }{
 }
 
 func (l *level) claim(k key) testudo.Sighting {
-	sources, ports := linear(l.sources[:]), linear(l.ports[:])
+	sources, ports := l.sources.Count(), l.ports.Count()
 	t := told[k.shape]
 	title := t.title
 	switch k.shape {

@@ -163,9 +163,8 @@ type level struct {
 	began               testudo.Time // when the level first passed quiet
 	now, peak           float64      // packets, ageing with memorySpan
 	packets, bytes      float64
-	sources             [32]uint64 // linear counter
-	ports               [16]uint64 // linear counter
-	common              uint16     // the port most hit (majority vote)
+	sources, ports      detector.Distinct
+	common              uint16 // the port most hit (majority vote)
 	votes               int
 	onCommon            float64
 	some                [8]netip.Addr
@@ -210,9 +209,8 @@ func (l *level) add(o *occurrence) {
 	if o.mac != "" {
 		h = detector.NameKey(o.mac)
 	}
-	l.sources[h>>6&31] |= 1 << (h & 63)
-	p := uint64(o.port) * 0x9e3779b97f4a7c15 >> 54
-	l.ports[p>>6] |= 1 << (p & 63)
+	l.sources.Add(h)
+	l.ports.Add(uint64(o.port) * 0xbf58476d1ce4e5b9)
 	switch {
 	case l.votes == 0:
 		l.common, l.votes, l.onCommon = o.port, 1, o.packets
@@ -265,7 +263,7 @@ func (m *memory) Shed() int { return m.levels.Shed() }
 // number of those who never asked counts, however long it takes.
 func (l *level) strength(s shape) float64 {
 	if s == backscatter {
-		return max(l.peak, float64(linear(l.sources[:])))
+		return max(l.peak, float64(l.sources.Count()))
 	}
 	return l.peak
 }

@@ -51,7 +51,7 @@ func (s *scanner) sighting(from netip.Addr) testudo.Sighting {
 	switch {
 	case s.ours && s.fast:
 		sg.Outcome = testudo.Success // a machine of ours does it, in a hurry: somebody sits there
-	case s.ours || s.open > 0:
+	case s.ours:
 		sg.Outcome = testudo.Attempt
 	default:
 		sg.Outcome = testudo.Noise
