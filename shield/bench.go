@@ -2,9 +2,9 @@ package shield
 
 import (
 	"context"
+	"errors"
 	"io"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -19,8 +19,9 @@ import (
 type Bench struct {
 	Parts
 	Settings
-	Path string
-	For  time.Duration
+	Path  string
+	Stdin io.Reader // what the path "-" means
+	For   time.Duration
 }
 
 // Measured is what Bench found. Rates are of the steady state: the first
@@ -32,10 +33,11 @@ type Measured struct {
 	Seconds         float64       `json:"seconds"`
 	PacketsPerS     float64       `json:"packets_per_s"`
 	GbitPerS        float64       `json:"gbit_per_s"`
-	NsPerPacketCore float64       `json:"ns_per_packet_core"`
+	NsPerPacketCore float64       `json:"ns_per_packet_core"` // processor time of all cores, whatever else the machine does
 	AllocsPerPacket float64       `json:"allocs_per_packet"`
 	BytesPerPacket  float64       `json:"alloc_bytes_per_packet"`
 	PeakRSS         int64         `json:"peak_rss_bytes"`
+	CaptureBytes    int64         `json:"capture_bytes"`     // of PeakRSS, what the capture itself takes
 	HeapGrowth      int64         `json:"heap_growth_bytes"` // live heap at the end less after the first round
 	Workers         int           `json:"workers"`
 	Stages          engine.Stages `json:"-"`
@@ -47,12 +49,12 @@ func (b Bench) Run(ctx context.Context) (Measured, error) {
 	if err != nil {
 		return Measured{}, err
 	}
-	loop := &loop{frames: in, limit: b.For}
-	m := &meterBench{loop: loop}
+	loop := &loop{rec: in, limit: b.For}
+	m := &meterBench{loop: loop, used: processorTime()}
 	start := time.Now()
 	res, err := engine.Run(ctx, engine.Config{
 		Workers: b.Workers, Protocols: b.Protocols, Detectors: b.Detectors, Budgets: b.Budgets,
-		Local: b.Local, GuessLocal: b.GuessLocal, Match: b.Match,
+		Local: b.Local, GuessLocal: b.GuessLocal, Match: b.Match, IsShared: b.IsShared,
 		Frames: loop, Rewrite: loop.rewrite, Seen: m.seen,
 	})
 	if err != nil {
@@ -63,62 +65,111 @@ func (b Bench) Run(ctx context.Context) (Measured, error) {
 	return out, nil
 }
 
-func (b Bench) load() ([]source.Frame, error) {
-	r := Replay{Parts: b.Parts, Paths: []string{b.Path}}
+func (b Bench) load() (*recording, error) {
+	r := Replay{Parts: b.Parts, Paths: []string{b.Path}, Stdin: b.Stdin}
 	in := r.open()
 	defer in.close()
 	if len(in.frames) == 0 {
-		return nil, ErrNoInput
-	}
-	var frames []source.Frame
-	var f source.Frame
-	for {
-		err := in.frames[0].Next(&f)
-		if err != nil {
-			break // a damaged end does not matter to a measurement
+		if len(in.skipped) > 0 {
+			return nil, errors.New(in.skipped[0].Reason)
 		}
-		c := f
-		c.Data = slices.Clone(f.Data)
-		frames = append(frames, c)
-	}
-	if len(frames) == 0 {
 		return nil, ErrNoInput
 	}
-	return frames, nil
+	rec := &recording{}
+	var f source.Frame
+	for in.frames[0].Next(&f) == nil { // a damaged end does not matter to a measurement
+		if err := rec.add(&f); err != nil {
+			return nil, err
+		}
+	}
+	if rec.n == 0 {
+		return nil, ErrNoInput
+	}
+	return rec, nil
+}
+
+// recording is a capture in memory, in blocks outside the garbage collector's
+// heap, so that the pipeline is measured as it would run without it.
+type recording struct {
+	blocks      []recorded
+	free        []byte // of the last block
+	n           int64
+	size        int64
+	first, last testudo.Time
+}
+
+// recorded is a block of bytes and the frames that lie in it.
+type recorded struct {
+	bytes  []byte
+	frames []kept
+}
+
+// kept is a frame; its bytes follow those of the frame before.
+type kept struct {
+	time         testudo.Time
+	link, length uint32
+	captured     uint32
+}
+
+const blockBytes = 16 << 20
+
+func (r *recording) add(f *source.Frame) error {
+	if len(f.Data) > len(r.free) || r.n == 0 {
+		b, err := offHeap(max(blockBytes, len(f.Data)))
+		if err != nil {
+			return err
+		}
+		r.blocks = append(r.blocks, recorded{bytes: b, frames: make([]kept, 0, 1<<12)})
+		r.free = b
+		r.size += int64(len(b))
+	}
+	if r.n == 0 {
+		r.first, r.last = f.Time, f.Time
+	}
+	r.first, r.last = min(r.first, f.Time), max(r.last, f.Time)
+	r.n++
+	b := &r.blocks[len(r.blocks)-1]
+	b.frames = append(b.frames, kept{f.Time, f.Link, uint32(f.Length), uint32(copy(r.free, f.Data))})
+	r.free = r.free[len(f.Data):]
+	return nil
 }
 
 // loop is a capture that goes round until its time is over.
 type loop struct {
-	frames []source.Frame
-	limit  time.Duration
-	start  time.Time
-	at     int
-	round  uint32
-	span   testudo.Time
-	bytes  int64
-	count  int64
+	rec   *recording
+	limit time.Duration
+	start time.Time
+	block int
+	at    int // frame of the block
+	off   int // of its bytes
+	round uint32
+	bytes int64
+	count int64
 }
 
 // Next implements source.Frames.
 func (l *loop) Next(f *source.Frame) error {
-	if l.at == 0 && l.round == 0 {
+	if l.count == 0 {
 		l.start = time.Now()
-		first, last := l.frames[0].Time, l.frames[0].Time
-		for i := range l.frames {
-			first, last = min(first, l.frames[i].Time), max(last, l.frames[i].Time)
-		}
-		l.span = last - first + testudo.Time(time.Second)
 	}
-	if l.at == len(l.frames) {
+	if l.at == len(l.rec.blocks[l.block].frames) {
+		l.block, l.at, l.off = l.block+1, 0, 0
+	}
+	if l.block == len(l.rec.blocks) {
 		if time.Since(l.start) > l.limit {
 			return io.EOF
 		}
-		l.at = 0
+		l.block = 0
 		l.round++
 	}
-	*f = l.frames[l.at]
-	f.Time += testudo.Time(l.round) * l.span
-	l.at++
+	b := &l.rec.blocks[l.block]
+	k := &b.frames[l.at]
+	end := l.off + int(k.captured)
+	*f = source.Frame{
+		Time: k.time + testudo.Time(l.round)*(l.rec.last-l.rec.first+testudo.Time(time.Second)),
+		Link: k.link, Length: int(k.length), Data: b.bytes[l.off:end:end],
+	}
+	l.at, l.off = l.at+1, end
 	l.count++
 	l.bytes += int64(f.Length)
 	return nil
@@ -154,6 +205,7 @@ type meterBench struct {
 	start  time.Time
 	frames int64
 	bytes  int64
+	used   time.Duration // of the processor
 	mem    runtime.MemStats
 	total  int64
 }
@@ -161,16 +213,17 @@ type meterBench struct {
 // seen begins the measurement when the first round has passed.
 func (m *meterBench) seen(frames int64) {
 	m.total += frames
-	if !m.began && m.total >= int64(len(m.loop.frames)) {
+	if !m.began && m.total >= m.loop.rec.n {
 		m.began, m.start, m.frames = true, time.Now(), m.total
 		runtime.GC()
 		runtime.ReadMemStats(&m.mem)
+		m.used = processorTime()
 	}
 }
 
 func (m *meterBench) result(whole time.Duration, workers int) Measured {
-	out := Measured{Packets: m.total, Rounds: int(m.loop.round) + 1, Workers: workers, PeakRSS: peakRSS()}
-	elapsed, packets := whole, m.total
+	out := Measured{Packets: m.total, Rounds: int(m.loop.round) + 1, Workers: workers, PeakRSS: peakRSS(), CaptureBytes: m.loop.rec.size}
+	elapsed, packets, used := whole, m.total, processorTime()-m.used
 	if m.began && m.total > m.frames {
 		var now runtime.MemStats
 		runtime.GC()
@@ -183,6 +236,6 @@ func (m *meterBench) result(whole time.Duration, workers int) Measured {
 	out.Seconds = elapsed.Seconds()
 	out.PacketsPerS = float64(packets) / out.Seconds
 	out.GbitPerS = out.PacketsPerS * float64(m.loop.bytes) / float64(max(1, m.loop.count)) * 8 / 1e9
-	out.NsPerPacketCore = out.Seconds * 1e9 * float64(min(workers, runtime.NumCPU())) / float64(packets)
+	out.NsPerPacketCore = float64(used) / float64(packets)
 	return out
 }

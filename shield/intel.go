@@ -1,10 +1,12 @@
 package shield
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/testudo-shield/testudo/judge/intel"
 )
@@ -14,24 +16,59 @@ func (s *Settings) LoadIntel(paths []string) error {
 	if len(paths) == 0 {
 		return nil
 	}
+	set, err := readLists("--intel", paths)
+	if err != nil {
+		return err
+	}
+	s.Match = set.Match
+	s.Lists = Lists{Lists: set.Lists(), Indicators: set.Len(), Refused: set.Refused}
+	return nil
+}
+
+// LoadShared reads plain lists of what many unrelated parties share: addresses,
+// prefixes and domains of CDNs, clouds, dynamic names.
+func (s *Settings) LoadShared(paths []string) error {
+	if len(paths) == 0 {
+		return nil
+	}
+	set, err := readLists("shared", paths)
+	if err != nil {
+		return err
+	}
+	s.IsShared = set.Holds
+	return nil
+}
+
+// readLists reads the lists at paths, files or folders, into one set.
+func readLists(option string, paths []string) (*intel.Set, error) {
 	set := intel.NewSet()
 	for _, path := range paths {
 		err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
+			if err != nil {
 				return err
+			}
+			if p != path && strings.HasPrefix(d.Name(), ".") {
+				if d.IsDir() {
+					return fs.SkipDir
+				}
+				return nil
+			}
+			if !d.Type().IsRegular() && p != path || d.IsDir() {
+				return nil
 			}
 			f, err := os.Open(p)
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			return set.Add(filepath.Base(p), f)
+			if err := set.Add(filepath.Base(p), f); p == path || !errors.Is(err, intel.ErrNone) {
+				return err
+			}
+			return nil // a page beside the lists
 		})
 		if err != nil {
-			return fmt.Errorf("--intel %s: %w", path, err)
+			return nil, fmt.Errorf("%s %s: %w", option, path, err)
 		}
 	}
-	s.Match = set.Match
-	s.Lists = Lists{Lists: set.Lists(), Indicators: set.Len(), Refused: set.Refused}
-	return nil
+	return set, nil
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -24,10 +25,10 @@ import (
 type Replay struct {
 	Parts
 	Settings
-	Paths         []string // files and folders; "-" is Stdin
-	Stdin         io.Reader
-	RecordsDir    string // where to write Zeek logs; "" for nowhere
-	RecordsFormat string // "tsv" or "json"
+	Paths         []string  // files and folders; "-" is Stdin
+	Stdin         io.Reader // what the path "-" means; nil for nothing
+	RecordsDir    string    // where to write Zeek logs; "" for nowhere
+	RecordsFormat string    // "tsv" or "json"
 }
 
 // ErrNoInput says that nothing of what was named could be read.
@@ -37,12 +38,15 @@ var ErrNoInput = errors.New("none of the inputs could be read")
 // the summary's Skipped and count as far as they could be read; only if
 // nothing could be opened the error is ErrNoInput.
 func (r Replay) Run(ctx context.Context) (engine.Result, error) {
-	in := r.open()
+	in, err := r.openUnless(ctx)
+	if err != nil {
+		return engine.Result{Summary: testudo.Summary{Inputs: r.Paths, Local: r.Local}}, err
+	}
 	defer in.close()
 	cfg := engine.Config{
 		Workers: r.Workers, Protocols: r.Protocols, Detectors: r.Detectors,
 		Budgets: r.Budgets, Local: r.Local, GuessLocal: r.GuessLocal,
-		Match: r.Match, Progress: r.Progress,
+		Match: r.Match, IsShared: r.IsShared, Progress: r.Progress,
 	}
 	merged := source.Merge(in.frames...)
 	if len(in.frames) > 0 {
@@ -59,13 +63,19 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 		}
 		cfg.Tap = logs.Write
 	}
+	in.lent = true
 	res, err := engine.Run(ctx, cfg)
 	if logs != nil {
 		err = errors.Join(err, logs.Close())
 	}
 	res.Summary.Inputs, res.Summary.Skipped = in.named, in.skipped
-	for _, err := range merged.Errs() {
-		res.Summary.Skipped = append(res.Summary.Skipped, testudo.Skip{Input: "capture", Reason: err.Error()})
+	if ctx.Err() == nil { // else an input may still be read from
+		for _, err := range merged.Errs() {
+			res.Summary.Skipped = append(res.Summary.Skipped, testudo.Skip{Input: "capture", Reason: err.Error()})
+		}
+	}
+	if res.ReadError != nil {
+		res.Summary.Skipped = append(res.Summary.Skipped, testudo.Skip{Input: "logs", Reason: res.ReadError.Error()})
 	}
 	if in.records != nil {
 		res.Summary.Skipped = append(res.Summary.Skipped, in.records.Skipped()...)
@@ -81,6 +91,7 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 type inputs struct {
 	named    []string
 	frames   []source.Frames
+	lent     bool // the engine closes frames
 	logPaths []string
 	logs     source.Opener // of the kind of logPaths
 	records  source.Records
@@ -89,7 +100,9 @@ type inputs struct {
 
 func (in *inputs) close() {
 	for _, f := range in.frames {
-		f.Close()
+		if !in.lent {
+			f.Close()
+		}
 	}
 	if in.records != nil {
 		in.records.Close()
@@ -111,18 +124,39 @@ func (in *inputs) openLogs() source.Records {
 	return in.records
 }
 
+// openUnless is open, given up when ctx is done: stdin may never say what it
+// holds.
+func (r Replay) openUnless(ctx context.Context) (*inputs, error) {
+	opened := make(chan *inputs, 1)
+	go func() { opened <- r.open() }()
+	select {
+	case in := <-opened:
+		return in, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 func (r Replay) open() *inputs {
 	in := &inputs{named: r.Paths}
 	for _, path := range r.Paths {
 		info, err := os.Stat(path)
 		switch {
 		case path == "-":
-			f, err := r.frameOpener().Frames(path, r.Stdin)
+			stdin := r.Stdin
+			if stdin == nil {
+				stdin = strings.NewReader("")
+			}
+			f, err := r.frameOpener().Frames(path, stdin)
 			in.add(path, f, err)
 		case err != nil:
 			in.skip(path, err)
 		case info.IsDir():
 			r.openFolder(in, path)
+		case !info.Mode().IsRegular():
+			// A pipe gives its bytes once: they cannot be looked at first.
+			f, err := r.frameOpener().Frames(path, nil)
+			in.add(path, f, err)
 		default:
 			r.openFile(in, path)
 		}
@@ -136,7 +170,7 @@ func (r Replay) frameOpener() source.Opener {
 
 // openFolder takes every file below path that any source recognises.
 func (r Replay) openFolder(in *inputs, path string) {
-	before := len(in.frames) + len(in.logPaths)
+	before := len(in.frames) + len(in.logPaths) + len(in.skipped)
 	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			in.skip(p, err)
@@ -153,7 +187,7 @@ func (r Replay) openFolder(in *inputs, path string) {
 	})
 	if err != nil {
 		in.skip(path, err)
-	} else if len(in.frames)+len(in.logPaths) == before && len(in.skipped) == 0 {
+	} else if len(in.frames)+len(in.logPaths)+len(in.skipped) == before {
 		in.skip(path, errors.New("holds no capture and no log that is known"))
 	}
 }

@@ -28,6 +28,7 @@ type Settings struct {
 	GuessLocal bool // Local is the default: if it does not occur, guess
 	Budgets    engine.Budgets
 	Match      func(testudo.Record) []testudo.Hit
+	IsShared   func(netip.Addr, string) bool
 	Lists      Lists
 	Progress   func(engine.Progress)
 }

@@ -121,17 +121,21 @@ func (a *app) drill(c *cobra.Command, f replayFlags, cfg drill.Config, keep stri
 			f.local = append(f.local, p.String())
 		}
 	}
+	f.label = "drill.pcap"
 	if err := a.replay(c.Context(), f, []string{path}); err != nil {
 		return err
 	}
 	if a.output == "text" {
 		fmt.Fprintln(a.stdout, "\nplanted, by the truth written beside the capture:")
 		for _, p := range truth.Attacks {
-			fmt.Fprintf(a.stdout, "  %-14s %-10s %s", p.Name, p.Kind, p.First.UTC().Format("Mon 15:04"))
+			line := fmt.Sprintf("  %-14s %-10s %s", p.Name, p.Kind, p.First.Local().Format("Mon 15:04"))
 			for _, s := range p.Servers[:min(3, len(p.Servers))] {
-				fmt.Fprintf(a.stdout, "  %v %s", s.Address, strings.Join(s.Names, " "))
+				line += strings.TrimRight(fmt.Sprintf("  %v %s", s.Address, strings.Join(s.Names, " ")), " ")
 			}
-			fmt.Fprintln(a.stdout)
+			if n := len(p.Servers); n > 3 {
+				line += fmt.Sprintf("  and %d more", n-3)
+			}
+			fmt.Fprintln(a.stdout, line)
 		}
 	}
 	if keep != "" {

@@ -27,6 +27,7 @@ type replayFlags struct {
 	noTiming      bool
 	all           bool
 	plain         bool
+	label         string // what the input is called in the output; its path if empty
 }
 
 func (f *replayFlags) register(c *cobra.Command) {
@@ -152,10 +153,19 @@ func (a *app) settings(f replayFlags) (shield.Settings, error) {
 	if err := s.LoadIntel(append(c.Intel, f.intel...)); err != nil {
 		return s, exitError{exitInput, err}
 	}
+	if err := s.LoadShared(c.Shared); err != nil {
+		return s, exitError{exitInput, err}
+	}
 	return s, nil
 }
 
 func (a *app) print(f replayFlags, res engine.Result) error {
+	if f.noTiming {
+		res.Summary.Wall = 0
+	}
+	if f.label != "" {
+		res.Summary.Inputs = []string{f.label}
+	}
 	switch a.output {
 	case "json":
 		return report.JSON(a.stdout, res.Incidents, &res.Summary, !f.noTiming)

@@ -281,9 +281,20 @@ func (b *Builder) servers(best *testudo.Sighting, confidence float64, story []te
 		}
 	}
 	slices.SortStableFunc(servers, func(x, y testudo.NamedServer) int {
-		return cmp.Or(cmp.Compare(y.Confidence, x.Confidence), x.Address.Compare(y.Address), slices.Compare(x.Names, y.Names))
+		return cmp.Or(cmp.Compare(commands(y.Role), commands(x.Role)), cmp.Compare(y.Confidence, x.Confidence),
+			x.Address.Compare(y.Address), slices.Compare(x.Names, y.Names))
 	})
 	return fewest(servers)
+}
+
+// commands is 1 for the roles in which a server holds a machine of ours: it
+// comes before those that only knocked.
+func commands(r testudo.ServerRole) int {
+	switch r {
+	case testudo.C2, testudo.TunnelEnd, testudo.ExfilSink, testudo.Controller:
+		return 1
+	}
+	return 0
 }
 
 // fewest cuts the list to maxServers, the surest of each role before the

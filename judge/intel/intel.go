@@ -283,6 +283,19 @@ func (s *Set) Match(r testudo.Record) (hits []testudo.Hit) {
 	return hits
 }
 
+// Holds tells whether the set names an address or a domain (or one above it).
+func (s *Set) Holds(a netip.Addr, domain string) bool {
+	if _, ok := s.addrs[a]; ok {
+		return true
+	}
+	for i := range s.prefixes {
+		if s.prefixes[i].prefix.Contains(a) {
+			return true
+		}
+	}
+	return len(s.name(nil, "", domain)) > 0
+}
+
 // name looks up a name and every name above it.
 func (s *Set) name(hits []testudo.Hit, field, name string) []testudo.Hit {
 	name = strings.TrimSuffix(strings.ToLower(name), ".")

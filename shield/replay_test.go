@@ -1,0 +1,159 @@
+package shield
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/engine"
+	"github.com/testudo-shield/testudo/sense/source"
+	"github.com/testudo-shield/testudo/sense/source/pcap"
+	"github.com/testudo-shield/testudo/test/wire"
+)
+
+func replay(paths ...string) Replay {
+	return Replay{
+		Parts:    Parts{Sources: []source.Opener{{Name: "capture", Sniff: pcap.Sniff, Frames: pcap.Open}}},
+		Settings: Settings{Workers: 2, Budgets: engine.DefaultBudgets(), Local: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
+		Paths:    paths,
+	}
+}
+
+func write(t *testing.T, files map[string][]byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, data := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestReplay holds what is read of a folder, and what is said of the rest.
+func TestReplay(t *testing.T) {
+	whole := wire.Mixed(1, 30).Pcap()
+	dir := write(t, map[string][]byte{"a": whole, "b/c": whole, "b/notes.txt": []byte("notes"), "cut": whole[:len(whole)-1]})
+	res, err := replay(dir).Run(context.Background())
+	if err != nil || len(res.Summary.Skipped) != 1 || !strings.Contains(res.Summary.Skipped[0].Reason, "cut") {
+		t.Errorf("error %v, skipped %v", err, res.Summary.Skipped)
+	}
+	n := wire.Mixed(1, 30).Len()
+	if res.Summary.Packets != int64(3*n-1) || len(res.Summary.Inputs) != 1 {
+		t.Errorf("%d packets, want %d; inputs %v", res.Summary.Packets, 3*n-1, res.Summary.Inputs)
+	}
+	res, err = replay(filepath.Join(dir, "none"), t.TempDir()).Run(context.Background())
+	if !errors.Is(err, ErrNoInput) || len(res.Summary.Skipped) != 2 {
+		t.Errorf("error %v, skipped %v", err, res.Summary.Skipped)
+	}
+	if _, err := replay("-").Run(context.Background()); !errors.Is(err, ErrNoInput) {
+		t.Errorf("no stdin: %v", err)
+	}
+}
+
+// TestReplayGivenUp holds that a stdin that never says what it holds can be
+// left.
+func TestReplayGivenUp(t *testing.T) {
+	in, out := io.Pipe()
+	defer out.Close()
+	ctx, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer stop()
+	r := replay("-")
+	r.Stdin = in
+	res, err := r.Run(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) || len(res.Summary.Inputs) != 1 {
+		t.Errorf("error %v, inputs %v", err, res.Summary.Inputs)
+	}
+}
+
+func gz(b []byte) []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, _ = z.Write(b)
+	_ = z.Close()
+	return out.Bytes()
+}
+
+func zst(t testing.TB, b []byte) []byte {
+	z, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z.EncodeAll(b, nil)
+}
+
+// FuzzFirstBytes holds that the look at a file's head ends, gives at most
+// 4 KiB, and leaves what is not packed as it is.
+func FuzzFirstBytes(f *testing.F) {
+	bomb := make([]byte, 8<<20)
+	for _, b := range [][]byte{nil, []byte("text"), gz([]byte("text")), gz(bomb), gz(gz(bomb)), zst(f, []byte("text")), zst(f, bomb), gz(bomb)[:30], {0x1f, 0x8b}, {0x28, 0xb5, 0x2f, 0xfd}} {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		head, err := firstBytes(bytes.NewReader(b))
+		if len(head) > 4096 || err != nil && len(head) > 0 {
+			t.Fatalf("%d bytes, %v", len(head), err)
+		}
+		packed := bytes.HasPrefix(b, []byte{0x1f, 0x8b}) || bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd})
+		if !packed && !bytes.Equal(head, b[:min(len(b), 4096)]) {
+			t.Fatalf("%d other bytes", len(head))
+		}
+	})
+}
+
+// TestFirstBytes holds that packed heads are looked into.
+func TestFirstBytes(t *testing.T) {
+	long := bytes.Repeat([]byte("0123456789abcdef"), 1000)
+	for name, b := range map[string][]byte{"plain": long, "gzip": gz(long), "zstd": zst(t, long), "gzip, cut": gz(bytes.Repeat(long, 50))[:400]} {
+		head, err := firstBytes(bytes.NewReader(b))
+		if err != nil || len(head) == 0 || !bytes.HasPrefix(long, head) || name != "gzip, cut" && len(head) != 4096 {
+			t.Errorf("%s: %d bytes, %v", name, len(head), err)
+		}
+	}
+}
+
+// TestLoadIntel holds which files of a folder are lists.
+func TestLoadIntel(t *testing.T) {
+	dir := write(t, map[string][]byte{
+		"lists/a.txt":     []byte("spy.example\n10.0.0.1\n"),
+		"lists/sub/b.txt": []byte("203.0.113.7\n"),
+		"lists/README.md": []byte("Prose about lists.\n"),
+		"lists/.git/pack": bytes.Repeat([]byte{0}, 1<<20),
+		"lists/.swp":      []byte("shop.example\n"),
+		"prose.txt":       []byte("Prose.\n"),
+	})
+	var s Settings
+	if err := s.LoadIntel([]string{filepath.Join(dir, "lists")}); err != nil {
+		t.Fatal(err)
+	}
+	if s.Lists.Lists != 2 || s.Lists.Indicators != 2 {
+		t.Errorf("%+v", s.Lists)
+	}
+	if hits := s.Match(&testudo.DNS{Query: "www.spy.example"}); len(hits) != 1 || hits[0].Source != "a.txt" {
+		t.Errorf("hits %+v", hits)
+	}
+	for _, bad := range []string{"prose.txt", "none.txt"} {
+		if err := s.LoadIntel([]string{filepath.Join(dir, bad)}); err == nil || !strings.Contains(err.Error(), bad) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	var none Settings
+	if err := none.LoadIntel(nil); err != nil || none.Match != nil {
+		t.Errorf("without lists: %v", err)
+	}
+}
