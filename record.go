@@ -63,7 +63,7 @@ type Context struct {
 
 	// Shared says the peer serves many unrelated names here or is on a list
 	// of shared infrastructure; PeerNames how many registered domains were
-	// resolved to its address.
+	// resolved to its address, 5 standing for more than four.
 	Shared    bool
 	PeerNames int
 	// KeyPeers is, on a TLS record that shows the server's certificate, at

@@ -58,7 +58,7 @@ func (b Beacon) plant(w *world) error {
 		lost: int(b.Loss * 1000), method: "POST", path: "/" + spoken(r, 2) + "/" + spoken(r, 2)}
 	if d != nil {
 		q.agent = d.agent
-		if n.stamps == false {
+		if !n.stamps {
 			q.hello = schannel
 		}
 		if !b.Always {

@@ -18,12 +18,11 @@ import (
 // pki issues the certificates of the exercise. They are real: their chains
 // and signatures verify, except that RSA leaf keys have no known factors.
 type pki struct {
-	r      *rand.Rand
-	born   time.Time
-	ca     []*issuer // public ones
-	house  *issuer   // the ministry's own
-	maker  *issuer   // of an appliance maker, unknown to browsers
-	serial int64
+	r     *rand.Rand
+	born  time.Time
+	ca    []*issuer // public ones
+	house *issuer   // the ministry's own
+	maker *issuer   // of an appliance maker, unknown to browsers
 }
 
 type issuer struct {

@@ -71,7 +71,7 @@ func (w *world) resolve(t int64, r *rand.Rand, d *desk, client *node, name strin
 		if chance(r, 18) { // the other family, which nobody has here
 			w.ask(t+between(r, 10, 300), r, client, name, typeAAAA, answer{alias: a.alias, ttl: a.ttl}, by)
 		}
-		if d.stamps == false && chance(r, 35) { // browsers also ask for this
+		if !d.stamps && chance(r, 35) { // browsers also ask for this
 			w.ask(t+between(r, 10, 300), r, client, name, typeHTTPS, answer{ttl: a.ttl}, by)
 		}
 	}

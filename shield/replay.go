@@ -70,8 +70,8 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 	}
 	res.Summary.Inputs, res.Summary.Skipped = in.named, in.skipped
 	if ctx.Err() == nil { // else an input may still be read from
-		for _, err := range merged.Errs() {
-			res.Summary.Skipped = append(res.Summary.Skipped, testudo.Skip{Input: "capture", Reason: err.Error()})
+		for _, s := range merged.Skipped() {
+			res.Summary.Skipped = append(res.Summary.Skipped, testudo.Skip{Input: s.Input, Reason: unnamed(s.Reason, s.Input)})
 		}
 	}
 	if res.ReadError != nil {
@@ -228,7 +228,12 @@ func (in *inputs) skip(path string, err error) {
 	if errors.As(err, &pe) {
 		err = pe.Err
 	}
-	in.skipped = append(in.skipped, testudo.Skip{Input: path, Reason: err.Error()})
+	in.skipped = append(in.skipped, testudo.Skip{Input: path, Reason: unnamed(err.Error(), path)})
+}
+
+// unnamed takes the input's name off a reason that is told beside it.
+func unnamed(reason, path string) string {
+	return strings.TrimPrefix(reason, "capture "+path+": ")
 }
 
 // recognise finds the kind of a file by its first bytes, nil for none.

@@ -35,8 +35,8 @@ func ceiling(s *testudo.Sighting) testudo.Severity {
 	return testudo.High
 }
 
-// raise makes a grave incident critical: theft or control of several machines
-// at once, or a flood in which a break-in succeeded.
+// raise makes a grave incident critical: several machines of ours, and several
+// detectors that are each sure.
 func raise(s testudo.Severity, inc *testudo.Incident) testudo.Severity {
 	if s < testudo.High {
 		return s

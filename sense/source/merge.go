@@ -1,6 +1,10 @@
 package source
 
-import "io"
+import (
+	"io"
+
+	"github.com/testudo-shield/testudo"
+)
 
 // manyInputs is the number of inputs from which on those that are not yet due
 // give back their files and memory.
@@ -24,7 +28,7 @@ type Merged struct {
 // Merge reads the inputs as one, by time of their next frames; at equal times
 // the input named first comes first. Frames of one input keep their order, so
 // time may still step back within it. An input that fails ends there: the
-// others go on, and Errs tells at the end. Merge owns the inputs.
+// others go on, and Skipped tells at the end. Merge owns the inputs.
 func Merge(inputs ...Frames) *Merged {
 	return &Merged{inputs: inputs, given: -1, heads: make([]Frame, len(inputs)),
 		parked: make([]bool, len(inputs)), errs: make([]error, len(inputs))}
@@ -119,16 +123,15 @@ func (m *Merged) down(i int) {
 	}
 }
 
-// Errs returns why inputs failed, in the order of the inputs; none for those
-// that were read to their end.
-func (m *Merged) Errs() []error {
-	var errs []error
-	for _, err := range m.errs {
+// Skipped tells which inputs could not be read to their end and why, in the
+// order of the inputs.
+func (m *Merged) Skipped() (skipped []testudo.Skip) {
+	for i, err := range m.errs {
 		if err != nil {
-			errs = append(errs, err)
+			skipped = append(skipped, testudo.Skip{Input: m.inputs[i].Name(), Reason: err.Error()})
 		}
 	}
-	return errs
+	return skipped
 }
 
 // Name returns the name of the input that gave the last frame, or of the

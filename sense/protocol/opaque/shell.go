@@ -73,7 +73,7 @@ func windowsPrompt(line []byte) bool {
 	line = bytes.TrimPrefix(line, []byte("PS "))
 	n := len(line)
 	return n >= 4 && letter(line[0]) && line[1] == ':' && line[2] == '\\' && line[n-1] == '>' &&
-		bytes.IndexAny(line[3:n-1], `<>"|*?:`) < 0
+		!bytes.ContainsAny(line[3:n-1], `<>"|*?:`)
 }
 
 // unixPrompt matches `user@host:~$ `, `[user@host dir]# `, `sh-5.1$ `, and a
