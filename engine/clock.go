@@ -11,10 +11,15 @@ import (
 // that a single frame from 2038 does not flush every timer.
 const maxSkew = testudo.Time(time.Hour)
 
-// clock is the watermark of traffic time: it never runs backwards.
+// clock is the watermark of traffic time: it never runs backwards, save for
+// a first frame that all others contradict.
 type clock struct {
 	now     testudo.Time
+	first   testudo.Time // when the traffic began, by the same rule
 	suspect testudo.Time // a frame beyond maxSkew that waits for a second one
+	doubted bool         // suspect is set
+	early   testudo.Time // the same for one long before first
+	hasPast bool         // early is set
 	set     bool
 	trusted bool // two frames agreed
 }
@@ -23,20 +28,50 @@ type clock struct {
 func (c *clock) see(t testudo.Time) testudo.Time {
 	switch {
 	case !c.set:
-		c.set, c.now = true, t
+		c.set, c.now, c.first = true, t, t
+		return t
 	case t > c.now+maxSkew:
-		if c.suspect == 0 || t > c.suspect+maxSkew || t < c.suspect-maxSkew {
-			c.suspect = t
+		if !c.doubted {
+			c.suspect, c.doubted = t, true
 			return c.now
 		}
-		c.now, c.suspect, c.trusted = t, 0, true
+		// Two frames in a row say that time went on, to the earlier of them
+		// at least. If they are far apart the later one waits for another.
+		if !c.trusted {
+			c.first = min(c.suspect, t) // the very first frame was from the past
+		}
+		c.now, c.suspect, c.trusted = min(c.suspect, t), max(c.suspect, t), true
+		if c.suspect <= c.now+maxSkew {
+			c.now, c.doubted = c.suspect, false
+		}
 	case t < c.now-maxSkew && !c.trusted:
-		// The very first frame was the one from 2038.
-		c.now = t
+		if c.hasPast && t-c.early <= maxSkew && c.early-t <= maxSkew {
+			// The very first frame was the one from 2038.
+			c.now, c.first = max(t, c.early), min(t, c.early)
+			c.doubted, c.hasPast, c.trusted = false, false, true
+			return c.now
+		}
+		c.doubted = false
 	default:
-		c.now, c.suspect, c.trusted = max(c.now, t), 0, true
+		c.now, c.doubted, c.trusted = max(c.now, t), false, true
 	}
+	c.began(t)
 	return c.now
+}
+
+// began moves first back to t, at once for a small step and for a large one
+// when two frames in a row agree.
+func (c *clock) began(t testudo.Time) {
+	switch {
+	case t >= c.first:
+		c.hasPast = false
+	case t >= c.first-maxSkew:
+		c.first = t
+	case c.hasPast && t-c.early <= maxSkew && c.early-t <= maxSkew:
+		c.first, c.hasPast = min(t, c.early), false
+	default:
+		c.early, c.hasPast = t, true
+	}
 }
 
 const endOfTime = int64(1) << 62

@@ -4,7 +4,8 @@
 //	reader  frames are decoded, clocked and sorted into 64 logical shards by
 //	        host pair (reader.go, clock.go)
 //	sense   workers run the flow shards; records come out (sense.go)
-//	order   records of complete ticks are put in one order (judge.go)
+//	order   records of complete ticks are put in one order, while sense is
+//	        at the next packets (judging.go, sorter.go)
 //	judge   each is annotated, then goes to the detectors' own 64 shards by
 //	        the key each declares; sightings come out (judge.go)
 //	        and become incidents
@@ -33,7 +34,8 @@ import (
 const Shards = 64
 
 // Config is what a run is made of. Frames and Records are its inputs; either
-// may be nil.
+// may be nil. Run closes Frames, and only Run: after an interruption it may
+// still be waiting for the input to give something.
 type Config struct {
 	Workers   int // goroutines for sense and judge; at least 1
 	Frames    source.Frames
@@ -103,7 +105,7 @@ type Result struct {
 type Stages struct{ Read, Sense, Annotate, Judge, Incident time.Duration }
 
 // Run reads the inputs to their end, or until ctx is done, and returns what
-// was found so far in either case.
+// was found so far in either case. After an interruption the error is ctx's.
 func Run(ctx context.Context, cfg Config) (Result, error) {
 	cfg.Workers = max(1, cfg.Workers)
 	start := time.Now()
@@ -120,10 +122,13 @@ type engine struct {
 	judge     *judge
 	reader    *reader
 	clock     testudo.Time // of the last epoch
+	counted   totals       // until then
 	stages    Stages
 	readError error
 	lastShown time.Time
 	logs      *recordFeed
+	sorter    sorter
+	spare     []item // judged, to be filled again
 }
 
 func newEngine(cfg Config) *engine {
@@ -145,87 +150,112 @@ func (e *engine) run(ctx context.Context) error {
 	local, guessed := e.cfg.Local, false
 	var held []*epoch
 	if e.reader != nil {
+		reading, stop := context.WithCancel(ctx)
+		defer stop()
+		go e.reader.loop(reading)
 		if e.cfg.GuessLocal {
-			held = e.reader.ahead(guessPackets / epochPackets)
+			held = e.reader.ahead(ctx, guessPackets/epochPackets)
 			local, guessed = chooseLocal(e.cfg.Local, held)
 		}
-		go e.reader.loop(ctx)
 	}
 	e.judge = newJudge(e.cfg, local, guessed)
 	if e.reader != nil {
-		for _, ep := range held {
-			if err := e.pass(ctx, ep); err != nil {
-				return err
-			}
+		if err := e.readAll(ctx, held); err != nil {
+			return err
 		}
-		for ep := range e.reader.out {
-			if err := e.pass(ctx, ep); err != nil {
-				return err
-			}
+		if ctx.Err() == nil {
+			e.readError, e.stages.Read = e.reader.err, e.reader.busy
 		}
-		e.readError = e.reader.err
 	}
 	return e.finish(ctx)
 }
 
-// pass takes one epoch of packets through all stages.
-func (e *engine) pass(ctx context.Context, ep *epoch) error {
-	if err := ctx.Err(); err != nil {
-		return errors.Join(err, e.finish(context.WithoutCancel(ctx)))
-	}
-	t := time.Now()
-	e.clock = ep.clock
-	e.sense.run(ep)
-	e.stages.Sense += time.Since(t)
-	e.reader.recycle(ep)
-	if err := e.advance(tickOf(ep.clock)); err != nil {
-		return err
-	}
-	e.show()
-	if e.cfg.Seen != nil {
-		e.cfg.Seen(ep.frames)
-	}
-	return nil
-}
-
-// advance judges all records of ticks before limit.
-func (e *engine) advance(limit int64) error {
-	t := time.Now()
-	items := e.sense.take(limit)
-	if e.logs != nil {
-		var err error
-		if items, err = e.logs.join(items, limit); err != nil {
-			e.readError = errors.Join(e.readError, err)
+// readAll takes every epoch of packets through sense, those held first, and
+// has judged what they wrote when it returns.
+func (e *engine) readAll(ctx context.Context, held []*epoch) error {
+	g := startJudging(e)
+	for _, ep := range held {
+		if !e.pass(ep, g) {
+			return g.end()
 		}
 	}
+	for ep := e.reader.next(ctx); ep != nil && e.pass(ep, g); ep = e.reader.next(ctx) {
+	}
+	return g.end()
+}
+
+// pass takes one epoch of packets through sense and hands over the records of
+// complete ticks. It returns false if they can no longer be judged.
+func (e *engine) pass(ep *epoch, g *judging) bool {
+	t := time.Now()
+	e.clock, e.counted = ep.clock, ep.totals
+	e.sense.run(ep)
+	b := batch{limit: tickOf(ep.clock), frames: ep.frames}
+	e.reader.recycle(ep)
+	b.items = e.sense.take(g.empty(), b.limit)
+	e.stages.Sense += time.Since(t)
+	return g.put(b)
+}
+
+// advance judges records of ticks before limit, and with them those of logs.
+// It returns the list as it is now.
+func (e *engine) advance(items []item, limit int64) ([]item, error) {
+	t := time.Now()
+	if e.logs != nil {
+		items = e.logs.join(items, limit)
+	}
+	e.sorter.sort(items)
 	err := e.judge.order(items)
 	mid := time.Now()
 	e.judge.run(e.cfg.Workers)
 	e.stages.Annotate += mid.Sub(t)
 	e.stages.Judge += time.Since(mid)
-	return err
+	return items, err
 }
 
 func (e *engine) finish(ctx context.Context) error {
-	if e.judge == nil {
-		e.judge = newJudge(e.cfg, e.cfg.Local, false)
+	if err := e.flush(); err != nil {
+		return err
 	}
-	e.sense.flush(e.clock)
 	// Logs may be longer than memory: an hour at a time.
 	for e.logs != nil && !e.logs.done {
-		if err := ctx.Err(); err != nil {
+		if ctx.Err() != nil {
+			e.logs.done, e.logs.next = true, nil
 			break
 		}
-		if err := e.advance(e.logs.nextLimit()); err != nil {
+		if err := e.rest(e.logs.nextLimit()); err != nil {
 			return err
 		}
 		e.show()
 	}
-	if err := e.advance(endOfTime); err != nil {
+	if err := e.rest(endOfTime); err != nil {
 		return err
+	}
+	if e.logs != nil {
+		e.readError = errors.Join(e.readError, e.logs.err)
 	}
 	e.judge.end(e.cfg.Workers)
 	return ctx.Err()
+}
+
+// rest judges what sense wrote after the last epoch.
+func (e *engine) rest(limit int64) (err error) {
+	e.spare, err = e.advance(e.sense.take(e.spare, limit), limit)
+	return err
+}
+
+// flush reports every open conversation at the end of the frames, one shard
+// after the other: a flood may leave as many open as the budget allows, and
+// their records need not all be in memory at once.
+func (e *engine) flush() error {
+	limit := tickOf(e.clock) + 1
+	for shard := range Shards {
+		if err := e.rest(limit); err != nil {
+			return err
+		}
+		e.sense.flush(shard, e.clock)
+	}
+	return e.rest(limit)
 }
 
 func (e *engine) show() {
@@ -247,8 +277,7 @@ func (e *engine) result() Result {
 	e.stages.Incident = time.Since(t)
 	s := &res.Summary
 	if e.reader != nil {
-		e.reader.summarise(s)
-		e.stages.Read = e.reader.busy
+		e.counted.summarise(s)
 	}
 	e.sense.summarise(s)
 	e.judge.summarise(s)
@@ -265,24 +294,29 @@ type recordFeed struct {
 	next testudo.Record
 	at   testudo.Time
 	done bool
+	err  error // what ended it before its end
 }
 
-// peek makes sure next holds the next record; at never runs backwards.
-func (f *recordFeed) peek() error {
-	if f.next != nil || f.done {
-		return nil
+// peek makes sure next holds the next record, if there is one; at never runs
+// backwards.
+func (f *recordFeed) peek() bool {
+	if f.next != nil {
+		return true
+	}
+	if f.done {
+		return false
 	}
 	r, err := f.src.Next()
 	if err != nil {
 		f.done = true
-		if err == io.EOF {
-			return nil
+		if err != io.EOF {
+			f.err = err
 		}
-		return err
+		return false
 	}
 	f.next = r
 	f.at = max(f.at, written(r))
-	return nil
+	return true
 }
 
 // written is when a sensor could first have written r.
@@ -293,21 +327,19 @@ func written(r testudo.Record) testudo.Time {
 	return r.Base().Time
 }
 
-func (f *recordFeed) join(items []item, limit int64) ([]item, error) {
-	for {
-		if err := f.peek(); err != nil || f.next == nil || tickOf(f.at) >= limit {
-			sortItems(items)
-			return items, err
-		}
-		items = append(items, item{f.at, f.next})
+// join adds the records of ticks before limit to items.
+func (f *recordFeed) join(items []item, limit int64) []item {
+	for f.peek() && tickOf(f.at) < limit {
+		items = append(items, item{at: f.at, uid: f.next.Base().UID, r: f.next, shard: noShard})
 		f.next = nil
 	}
+	return items
 }
 
 // nextLimit returns a tick an hour after the next record.
 func (f *recordFeed) nextLimit() int64 {
-	if f.peek() != nil || f.next == nil {
+	if !f.peek() {
 		return endOfTime
 	}
-	return tickOf(f.at.Add(time.Hour)) + 1
+	return tickOf(f.at) + int64(time.Hour/time.Second) + 1
 }

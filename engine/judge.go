@@ -193,10 +193,13 @@ func (s *shard) tick(now testudo.Time, last bool) {
 func (j *judge) summarise(s *testudo.Summary) {
 	s.Records, s.Hosts = j.records, j.notes.Hosts()
 	s.Local, s.LocalGuessed = j.local, j.guessed
-	if s.First == 0 || j.first != 0 && j.first < s.First {
-		s.First = j.first
+	if j.cfg.Frames == nil || j.cfg.Records != nil {
+		// Logs begin and end when their records say; frames have a watermark.
+		if s.First == 0 || j.first != 0 && j.first < s.First {
+			s.First = j.first
+		}
+		s.Last = max(s.Last, j.last)
 	}
-	s.Last = max(s.Last, j.last)
 	s.NewHosts = j.notes.NewHosts(s.Last.Add(-annotate.Day))
 	shed := func(cause string, n int) {
 		if n > 0 {

@@ -9,27 +9,37 @@ import (
 )
 
 // chooseLocal returns local if any of its addresses occurs in the packets.
-// Otherwise it guesses: the host with the most different partners is ours
-// (among equals the one that spoke first), with its neighbourhood.
+// Otherwise it guesses by who answers whom: the host that spoke both ways with
+// the most others is ours (where nobody answers, the one with the most
+// partners; among equals the one that spoke first), with its neighbourhood.
+// Who only knocks on doors is not the one who lives here.
 func chooseLocal(local []netip.Prefix, held []*epoch) (chosen []netip.Prefix, guessed bool) {
 	type tally struct {
 		addr     netip.Addr
 		order    int
-		partners map[netip.Addr]bool
+		partners map[netip.Addr]uint8 // sent, or'ed with received
+		mutual   int                  // partners with both
 	}
-	const enough = 4096 // hosts, and partners of each, looked at
+	const (
+		enough         = 4096 // hosts, and partners of each, looked at
+		sent, received = 1, 2
+	)
 	hosts := map[netip.Addr]*tally{}
-	meet := func(a, b netip.Addr) {
+	meet := func(a, b netip.Addr, way uint8) {
 		t := hosts[a]
 		if t == nil {
 			if len(hosts) >= enough {
 				return
 			}
-			t = &tally{addr: a, order: len(hosts), partners: map[netip.Addr]bool{}}
+			t = &tally{addr: a, order: len(hosts), partners: map[netip.Addr]uint8{}}
 			hosts[a] = t
 		}
-		if len(t.partners) < enough {
-			t.partners[b] = true
+		was, known := t.partners[b]
+		if was == sent+received || !known && len(t.partners) >= enough {
+			return
+		}
+		if t.partners[b] = was | way; was|way == sent+received {
+			t.mutual++
 		}
 	}
 	for _, ep := range held {
@@ -45,8 +55,8 @@ func chooseLocal(local []netip.Prefix, held []*epoch) (chosen []netip.Prefix, gu
 			if dst.IsMulticast() || src.IsUnspecified() || isBroadcast(dst) {
 				continue
 			}
-			meet(src, dst)
-			meet(dst, src)
+			meet(src, dst, sent)
+			meet(dst, src, received)
 		}
 	}
 	if len(hosts) == 0 {
@@ -57,7 +67,7 @@ func chooseLocal(local []netip.Prefix, held []*epoch) (chosen []netip.Prefix, gu
 		all = append(all, t)
 	}
 	hub := slices.MinFunc(all, func(x, y *tally) int {
-		return cmp.Or(cmp.Compare(len(y.partners), len(x.partners)), cmp.Compare(x.order, y.order))
+		return cmp.Or(cmp.Compare(y.mutual, x.mutual), cmp.Compare(len(y.partners), len(x.partners)), cmp.Compare(x.order, y.order))
 	})
 	bits := 24
 	if hub.addr.Is6() {

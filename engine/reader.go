@@ -15,11 +15,11 @@ import (
 const (
 	// epochPackets and epochBytes bound what travels from the reader to the
 	// workers at once.
-	epochPackets = 8192
+	epochPackets = 16384
 	epochBytes   = 4 << 20
 	// guessPackets is how many packets are looked at to guess which hosts
 	// are ours.
-	guessPackets = 8 * epochPackets
+	guessPackets = 4 * epochPackets
 )
 
 // epoch is a run of packets in file order, sorted into shards. Its bytes are
@@ -30,6 +30,13 @@ type epoch struct {
 	arena   []byte
 	clock   testudo.Time // watermark after the last packet
 	frames  int64
+	totals  totals // of all that was read until the end of this epoch
+}
+
+// totals is what a reader counted.
+type totals struct {
+	frames, bytes, malformed int64
+	first, last              testudo.Time
 }
 
 // reader turns frames into epochs, alone on its goroutine.
@@ -40,34 +47,24 @@ type reader struct {
 	clock   clock
 	out     chan *epoch
 	spare   chan *epoch
-	err     error // set before out is closed
+	err     error         // set before out is closed
+	busy    time.Duration // likewise
 	ended   bool
+	counted totals
 	frames  atomic.Int64
 	read    atomic.Int64
 	total   atomic.Int64
-	bytes   int64
-	first   testudo.Time
-	last    testudo.Time
-	busy    time.Duration
 }
 
 func newReader(src source.Frames, dec *packet.Decoder, rewrite func(*packet.Packet)) *reader {
-	return &reader{src: src, dec: dec, rewrite: rewrite, out: make(chan *epoch, 2), spare: make(chan *epoch, 16)}
+	return &reader{src: src, dec: dec, rewrite: rewrite, out: make(chan *epoch, 1), spare: make(chan *epoch, 2)}
 }
 
-// ahead reads up to n epochs on the caller's goroutine, before loop.
-func (r *reader) ahead(n int) (held []*epoch) {
-	for len(held) < n && !r.ended {
-		if ep := r.fill(); ep.frames > 0 {
-			held = append(held, ep)
-		}
-	}
-	return held
-}
-
-// loop sends epochs until the input ends or ctx is done.
+// loop sends epochs until the input ends or ctx is done, and closes the input.
+// An input that gives nothing holds it up for as long.
 func (r *reader) loop(ctx context.Context) {
 	defer close(r.out)
+	defer r.src.Close()
 	for !r.ended {
 		ep := r.fill()
 		select {
@@ -76,6 +73,32 @@ func (r *reader) loop(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// next returns the next epoch, nil at the end of the input or when ctx is
+// done: then an input that is waiting for more is waited for no longer.
+func (r *reader) next(ctx context.Context) *epoch {
+	if ctx.Err() != nil {
+		return nil
+	}
+	select {
+	case ep := <-r.out:
+		return ep
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// ahead returns up to n epochs that nothing was done with yet.
+func (r *reader) ahead(ctx context.Context, n int) (held []*epoch) {
+	for len(held) < n {
+		ep := r.next(ctx)
+		if ep == nil {
+			break
+		}
+		held = append(held, ep)
+	}
+	return held
 }
 
 func (r *reader) recycle(ep *epoch) {
@@ -118,7 +141,12 @@ func (r *reader) fill() *epoch {
 		}
 	}
 	ep.clock = r.clock.now
-	r.frames.Add(ep.frames)
+	r.counted.frames += ep.frames
+	r.counted.first, r.counted.last = r.clock.first, r.clock.now
+	c := r.dec.Counts()
+	r.counted.malformed = int64(c.MalformedTotal())
+	ep.totals = r.counted
+	r.frames.Store(r.counted.frames)
 	read, total := r.src.Progress()
 	r.read.Store(read)
 	r.total.Store(total)
@@ -128,12 +156,15 @@ func (r *reader) fill() *epoch {
 
 // take decodes one frame into the epoch.
 func (r *reader) take(ep *epoch, f *source.Frame) {
+	before := r.clock.now
 	now := r.clock.see(f.Time)
-	r.bytes += int64(f.Length)
-	if r.first == 0 || f.Time < r.first {
-		r.first = f.Time
+	if now < before {
+		// What was read under a wrong first frame must not run timers ahead.
+		for i := range ep.packets {
+			ep.packets[i].Clock = now
+		}
 	}
-	r.last = max(r.last, f.Time)
+	r.counted.bytes += int64(f.Length)
 	at := len(ep.arena)
 	ep.arena = append(ep.arena, f.Data...)
 	n := len(ep.packets)
@@ -153,9 +184,7 @@ func (r *reader) take(ep *epoch, f *source.Frame) {
 
 func (r *reader) progress() (read, total int64) { return r.read.Load(), r.total.Load() }
 
-func (r *reader) summarise(s *testudo.Summary) {
-	c := r.dec.Counts()
-	s.Packets, s.Bytes = r.frames.Load(), r.bytes
-	s.First, s.Last = r.first, r.last
-	s.Malformed = int64(c.MalformedTotal())
+func (t *totals) summarise(s *testudo.Summary) {
+	s.Packets, s.Bytes, s.Malformed = t.frames, t.bytes, t.malformed
+	s.First, s.Last = t.first, t.last
 }

@@ -10,18 +10,22 @@ import (
 	"github.com/testudo-shield/testudo/sense/flow"
 )
 
-// item is a record with the moment of traffic time at which it came out.
+// item is a record with the moment of traffic time at which it came out, and
+// the shard that wrote it.
 type item struct {
-	at testudo.Time
-	r  testudo.Record
+	at    testudo.Time
+	uid   testudo.UID
+	r     testudo.Record
+	shard int32 // noShard for one from a log
 }
+
+const noShard = -1
 
 // sense is the flow shards and the records they have written that were not
 // judged yet.
 type sense struct {
 	shards  [Shards]*flow.Shard
 	written [Shards][]item
-	taken   []item // reused
 	workers int
 	weirds  [Shards]int64
 }
@@ -30,7 +34,7 @@ func newSense(cfg Config, fc flow.Config) *sense {
 	s := &sense{workers: cfg.Workers}
 	for i := range s.shards {
 		s.shards[i] = flow.New(fc, cfg.Protocols, func(at testudo.Time, r testudo.Record) {
-			s.written[i] = append(s.written[i], item{at, r})
+			s.written[i] = append(s.written[i], item{at: at, uid: r.Base().UID, r: r, shard: int32(i)})
 			if _, ok := r.(*testudo.Weird); ok {
 				s.weirds[i]++
 			}
@@ -48,10 +52,8 @@ func (s *sense) run(ep *epoch) {
 	})
 }
 
-// flush reports every open conversation at the end of the input.
-func (s *sense) flush(now testudo.Time) {
-	parallel(s.workers, func(shard int) { s.shards[shard].Flush(now) })
-}
+// flush reports every open conversation of a shard at the end of the input.
+func (s *sense) flush(shard int, now testudo.Time) { s.shards[shard].Flush(now) }
 
 // parallel calls f once for every shard from n goroutines and waits.
 func parallel(n int, f func(shard int)) {
@@ -73,30 +75,27 @@ func parallel(n int, f func(shard int)) {
 	wg.Wait()
 }
 
-// take removes and returns the records of ticks before limit in one order,
-// whatever worker wrote them. The slice is good until the next call.
-func (s *sense) take(limit int64) []item {
-	clear(s.taken)
-	s.taken = s.taken[:0]
+// take removes and returns the records of ticks before limit, shard by shard,
+// each in the order it wrote them. They go into spare, what an earlier take
+// returned and nobody reads any longer: its records are written anew.
+func (s *sense) take(spare []item, limit int64) []item {
+	for i := range spare {
+		if c, ok := spare[i].r.(*testudo.Conn); ok && spare[i].shard != noShard {
+			s.shards[spare[i].shard].Reuse(c)
+		}
+	}
+	clear(spare)
+	taken := spare[:0]
 	for i, w := range s.written {
 		n, _ := slices.BinarySearchFunc(w, limit, func(it item, limit int64) int {
 			return cmp.Compare(tickOf(it.at), limit)
 		})
-		s.taken = append(s.taken, w[:n]...)
+		taken = append(taken, w[:n]...)
 		m := copy(w, w[n:])
 		clear(w[m:])
 		s.written[i] = w[:m]
 	}
-	sortItems(s.taken)
-	return s.taken
-}
-
-// sortItems orders by time, then uid; records of one conversation stay as
-// they were written, as they come from one shard.
-func sortItems(items []item) {
-	slices.SortStableFunc(items, func(x, y item) int {
-		return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.r.Base().UID, y.r.Base().UID))
-	})
+	return taken
 }
 
 func (s *sense) summarise(sum *testudo.Summary) {

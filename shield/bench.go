@@ -205,7 +205,8 @@ type meterBench struct {
 	start  time.Time
 	frames int64
 	bytes  int64
-	used   time.Duration // of the processor
+	used   time.Duration // of the processor, until the run and until the steady state began
+	steady time.Duration
 	mem    runtime.MemStats
 	total  int64
 }
@@ -217,7 +218,7 @@ func (m *meterBench) seen(frames int64) {
 		m.began, m.start, m.frames = true, time.Now(), m.total
 		runtime.GC()
 		runtime.ReadMemStats(&m.mem)
-		m.used = processorTime()
+		m.steady = processorTime()
 	}
 }
 
@@ -228,7 +229,7 @@ func (m *meterBench) result(whole time.Duration, workers int) Measured {
 		var now runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&now)
-		elapsed, packets = time.Since(m.start), m.total-m.frames
+		elapsed, packets, used = time.Since(m.start), m.total-m.frames, processorTime()-m.steady
 		out.AllocsPerPacket = float64(now.Mallocs-m.mem.Mallocs) / float64(packets)
 		out.BytesPerPacket = float64(now.TotalAlloc-m.mem.TotalAlloc) / float64(packets)
 		out.HeapGrowth = int64(now.HeapAlloc) - int64(m.mem.HeapAlloc)

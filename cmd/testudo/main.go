@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,15 @@ type app struct {
 	output         string
 }
 
+// memoryLimit is when the garbage collector stops waiting for the heap to
+// double: what the budgets allow to be alive stays well below it, and a run
+// below half a gigabyte. GOMEMLIMIT overrules it.
+const memoryLimit = 456 << 20
+
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second Ctrl-C does not ask

@@ -127,7 +127,7 @@ func addrOf(w [2]uint64) netip.Addr {
 
 // begin makes the conn that a packet opens; nil when there is no room.
 func (s *Shard) begin(p *packet.Packet, l *look) *conn {
-	if s.conns.live >= s.cfg.Conns {
+	if s.conns.live >= s.cfg.Conns || s.lists[unanswered].n >= max(1, s.cfg.Conns/2) {
 		s.evict()
 	}
 	c := s.conns.get()
@@ -255,7 +255,10 @@ func (s *Shard) evict() {
 }
 
 // list is a doubly linked list of conns by id; 0 is the end.
-type list struct{ head, tail uint32 }
+type list struct {
+	head, tail uint32
+	n          int
+}
 
 // The eviction lists. Unanswered holds conns of which one side only was
 // seen, oldest first; answered the others, roughly in order of use.
@@ -274,6 +277,7 @@ func (s *Shard) push(which uint8, c *conn) {
 		l.head = c.id
 	}
 	l.tail = c.id
+	l.n++
 }
 
 func (s *Shard) unlink(c *conn) {
@@ -281,6 +285,7 @@ func (s *Shard) unlink(c *conn) {
 		return
 	}
 	l := &s.lists[c.list]
+	l.n--
 	if c.prev != 0 {
 		s.conns.at(c.prev).next = c.next
 	} else {

@@ -113,7 +113,7 @@ func (s *Shard) probe(st *stream, d int, data []byte) {
 	if !kept {
 		view[d] = data[:min(len(data), probeBytes)]
 	}
-	st.note(d, len(data), false)
+	s.note(st, d, len(data), false)
 	st.ndata++
 	found, maybe, full := int16(-1), true, int(st.npieces) >= maxPieces-1
 	if news {
@@ -154,7 +154,10 @@ func (h *half) seen() []byte {
 }
 
 // note remembers one arrival while probing.
-func (st *stream) note(d, n int, gap bool) {
+func (s *Shard) note(st *stream, d, n int, gap bool) {
+	if st.pieces == nil {
+		st.pieces = s.mem.piecesFor()
+	}
 	if int(st.npieces) < maxPieces {
 		st.pieces[st.npieces] = piece{n: int32(n), dir: uint8(d), gap: gap}
 		st.npieces++
@@ -173,7 +176,7 @@ func (s *Shard) probeGap(st *stream, d, n int) {
 		s.passGap(st, d, n)
 		return
 	}
-	st.note(d, n, true)
+	s.note(st, d, n, true)
 }
 
 // ask probes all protocols, those hinted by a port first, and returns the
@@ -228,11 +231,13 @@ func (s *Shard) replay(st *stream, found int16, d int, data []byte, also bool) {
 		}
 	}
 	pieces, n := st.pieces, st.npieces
+	st.pieces = nil
 	bufs := s.takeBufs(st)
 	st.npieces, st.ndata = 0, 0
 	s.start(st, found)
 	at := bufs
-	for _, p := range pieces[:n] {
+	for i := range n {
+		p := pieces[i]
 		if p.gap {
 			s.passGap(st, int(p.dir), int(p.n))
 			continue
@@ -244,6 +249,7 @@ func (s *Shard) replay(st *stream, found int16, d int, data []byte, also bool) {
 	if also {
 		s.deliver(st, d, data)
 	}
+	s.mem.freePieces(pieces)
 	s.mem.free(bufs[0])
 	s.mem.free(bufs[1])
 }

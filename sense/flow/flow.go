@@ -19,7 +19,7 @@ import (
 
 // Config bounds one shard. Zero fields take the defaults named.
 type Config struct {
-	Conns       int // live conns; default 16384
+	Conns       int // live conns, at most half of them without an answer; default 16384
 	StreamBytes int // all reassembly and probe buffers; default 8 MiB
 	FlowBytes   int // of these, per direction of one conn; default 64 KiB, at most 256 KiB
 
@@ -141,6 +141,7 @@ type Shard struct {
 	weirdN   int
 
 	connSlab  protocol.Slab[testudo.Conn]
+	reused    []*testudo.Conn
 	arpSlab   protocol.Slab[testudo.ARP]
 	weirdSlab protocol.Slab[testudo.Weird]
 
@@ -157,7 +158,7 @@ func New(cfg Config, protocols []protocol.Protocol, emit func(at testudo.Time, r
 	s.table.grow(256)
 	s.mem.limit = cfg.StreamBytes
 	s.dispatch.setup(cfg, protocols)
-	s.dispatch.host = &host{s}
+	s.dispatch.host = &host{s: s}
 	return s
 }
 

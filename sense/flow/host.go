@@ -10,7 +10,10 @@ import (
 )
 
 // host is what analyzers see of a shard.
-type host struct{ s *Shard }
+type host struct {
+	s    *Shard
+	text [maxStringLen]byte
+}
 
 var _ protocol.Host = (*host)(nil)
 
@@ -24,6 +27,9 @@ func (h *host) Emit(_ *protocol.Flow, r testudo.Record) {
 
 // Intern implements protocol.Host.
 func (h *host) Intern(b []byte) string { return h.s.strings.of(b) }
+
+// Scratch lends Intern room, so that what is interned need not be on the heap.
+func (h *host) Scratch() []byte { return h.text[:] }
 
 // Expect implements protocol.Host.
 func (h *host) Expect(_ *protocol.Flow, id testudo.ConnID, service string) {

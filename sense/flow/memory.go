@@ -10,6 +10,7 @@ type memory struct {
 	bufs        [bufSizes][][]byte
 	blocks      []*block
 	streams     []*stream // spare
+	pieces      []*[maxPieces]piece
 	holders     holders
 }
 
@@ -90,4 +91,22 @@ func (m *memory) freeBlock(b *block) {
 	}
 	m.spare += blockSize
 	m.blocks = append(m.blocks, b)
+}
+
+// piecesFor returns a list for a conversation that is being probed.
+func (m *memory) piecesFor() *[maxPieces]piece {
+	n := len(m.pieces)
+	if n == 0 {
+		return new([maxPieces]piece)
+	}
+	p := m.pieces[n-1]
+	m.pieces = m.pieces[:n-1]
+	return p
+}
+
+// freePieces takes one back; nil is none.
+func (m *memory) freePieces(p *[maxPieces]piece) {
+	if p != nil && len(m.pieces) < 256 {
+		m.pieces = append(m.pieces, p)
+	}
 }

@@ -1,7 +1,9 @@
 package flow
 
 import (
+	"encoding/binary"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -18,7 +20,7 @@ func (s *Shard) interim(c *conn) {
 // report emits the Conn record.
 func (s *Shard) report(c *conn, interim bool) {
 	o, r := &c.side[0], &c.side[1]
-	m := s.connSlab.New()
+	m := s.newConn()
 	m.Time, m.UID, m.ID = c.start, c.uid, c.connID()
 	m.Service, m.Duration, m.State = c.service, c.elapsed, c.word()
 	m.OrigBytes, m.RespBytes = o.bytes(), r.bytes()
@@ -57,6 +59,28 @@ func (s *Shard) report(c *conn, interim bool) {
 		*c.base = now
 	}
 	s.emit(s.now, m)
+}
+
+// maxReused is how many Conn records wait to be written anew.
+const maxReused = 512
+
+// Reuse takes back a Conn record that the shard wrote and nobody reads any
+// longer, to write it anew.
+func (s *Shard) Reuse(c *testudo.Conn) {
+	if len(s.reused) < maxReused {
+		s.reused = append(s.reused, c)
+	}
+}
+
+func (s *Shard) newConn() *testudo.Conn {
+	n := len(s.reused)
+	if n == 0 {
+		return s.connSlab.New()
+	}
+	c := s.reused[n-1]
+	s.reused = s.reused[:n-1]
+	*c = testudo.Conn{}
+	return c
 }
 
 // word returns conn_state as Zeek defines it.
@@ -163,8 +187,8 @@ type talk struct {
 	lastDir int8
 	nholes  [2]uint8
 	pulse   [2]pulse
-	lost    [2]int64 // in holes no longer listed
-	holes   [2][3]hole
+	lost    [2]int64    // in holes no longer listed
+	holes   *[2][3]hole // nil for none
 }
 
 // hole is a range of payload that was skipped and may still come.
@@ -173,14 +197,17 @@ type hole struct{ from, to int64 }
 // missed returns the payload bytes of a side that were never seen.
 func (t *talk) missed(d int) int64 {
 	n := t.lost[d]
-	for _, h := range t.holes[d][:t.nholes[d]] {
-		n += h.to - h.from
+	for i := range t.nholes[d] {
+		n += t.holes[d][i].to - t.holes[d][i].from
 	}
 	return n
 }
 
 // skip notes that [from, to) was jumped over.
 func (t *talk) skip(d int, from, to int64) {
+	if t.holes == nil {
+		t.holes = new([2][3]hole)
+	}
 	hs := &t.holes[d]
 	if int(t.nholes[d]) == len(hs) {
 		t.lost[d] += hs[0].to - hs[0].from
@@ -272,11 +299,15 @@ func welford(n int, mean, m2, x float64) (float64, float64) {
 	return mean, m2 + float64(d*(x-mean))
 }
 
-// intern shares equal strings in two generations, so that what is used
-// stays and the rest goes, within maxStrings each.
-type intern struct{ young, old map[string]string }
+// intern shares equal strings: those of late, two for each value of a hash.
+// New ones are written one behind the other, so that few are an allocation of
+// their own; a piece of text is short, as whoever keeps a string keeps it all.
+type intern struct {
+	sets [][2]string
+	text strings.Builder
+}
 
-const maxStrings, maxStringLen = 2048, 128
+const internSets, maxStringLen, textBytes = 1024, 128, 512
 
 func (q *intern) of(b []byte) string {
 	if len(b) == 0 {
@@ -285,21 +316,38 @@ func (q *intern) of(b []byte) string {
 	if len(b) > maxStringLen {
 		return string(b)
 	}
-	if v, ok := q.young[string(b)]; ok {
-		return v
+	if q.sets == nil {
+		q.sets = make([][2]string, internSets)
 	}
-	v, ok := q.old[string(b)]
-	if !ok {
-		v = string(b)
+	set := &q.sets[hashOf(b)%internSets]
+	if set[0] == string(b) {
+		return set[0]
 	}
-	if q.young == nil || len(q.young) >= maxStrings {
-		spare := q.old
-		q.old = q.young
-		if clear(spare); spare == nil {
-			spare = make(map[string]string, 16)
-		}
-		q.young = spare
+	if set[1] != string(b) {
+		set[1] = q.add(b)
 	}
-	q.young[v] = v
-	return v
+	set[0], set[1] = set[1], set[0]
+	return set[0]
+}
+
+func (q *intern) add(b []byte) string {
+	if q.text.Cap()-q.text.Len() < len(b) {
+		q.text.Reset()
+		q.text.Grow(textBytes)
+	}
+	at := q.text.Len()
+	q.text.Write(b)
+	return q.text.String()[at:]
+}
+
+func hashOf(b []byte) uint64 {
+	h := uint64(len(b))
+	for ; len(b) >= 8; b = b[8:] {
+		h = mix(h, binary.LittleEndian.Uint64(b))
+	}
+	last := uint64(0)
+	for _, c := range b {
+		last = last<<8 | uint64(c)
+	}
+	return mix(h, last)
 }

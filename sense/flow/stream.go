@@ -25,7 +25,7 @@ type stream struct {
 	more  []protocol.Analyzer // for ICMP, those beside an
 	half  [2]half
 
-	pieces  [maxPieces]piece // what arrived while probing, in order
+	pieces  *[maxPieces]piece // what arrived while probing, in order; nil for nothing
 	npieces uint8
 	ndata   uint8     // of these, data
 	refused [2]uint64 // protocols that said No, by entry
@@ -350,6 +350,8 @@ func (s *Shard) settle(c *conn) {
 		*h = half{}
 	}
 	s.unhold(st)
+	s.mem.freePieces(st.pieces)
+	st.pieces = nil
 	c.stream = nil
 	c.flags |= noStream
 	st.conn, st.an = nil, nil

@@ -219,7 +219,7 @@ func (s *Shard) newTalk() *talk {
 	if n := len(s.talks); n > 0 {
 		t := s.talks[n-1]
 		s.talks = s.talks[:n-1]
-		*t = talk{}
+		*t = talk{holes: t.holes}
 		return t
 	}
 	return new(talk)

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"math/bits"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -17,7 +18,8 @@ const (
 // deadline further away costs nothing: it is seen when the old one comes up.
 type wheel struct {
 	heads [wheelSize]uint32
-	tick  int64 // last tick run
+	busy  [wheelSize / 64]uint64 // a bit for every list that is not empty
+	tick  int64                  // last tick run
 	armed int
 }
 
@@ -29,6 +31,7 @@ func (s *Shard) arm(c *conn, tick int64) {
 	w := &s.wheel
 	c.tick = uint32(min(max(tick, w.tick+1), w.tick+wheelSize-1))
 	h := &w.heads[c.tick&(wheelSize-1)]
+	w.busy[c.tick&(wheelSize-1)>>6] |= 1 << (c.tick & 63)
 	c.wnext, c.wprev = *h, 0
 	if *h != 0 {
 		s.conns.at(*h).wprev = c.id
@@ -46,7 +49,10 @@ func (s *Shard) disarm(c *conn) {
 	if c.wprev != 0 {
 		s.conns.at(c.wprev).wnext = c.wnext
 	} else {
-		s.wheel.heads[c.tick&(wheelSize-1)] = c.wnext
+		at := c.tick & (wheelSize - 1)
+		if s.wheel.heads[at] = c.wnext; c.wnext == 0 {
+			s.wheel.busy[at>>6] &^= 1 << (at & 63)
+		}
 	}
 	if c.wnext != 0 {
 		s.conns.at(c.wnext).wprev = c.wprev
@@ -58,8 +64,7 @@ func (s *Shard) disarm(c *conn) {
 // runTimers fires everything due up to a tick, each at its nominal time.
 func (s *Shard) runTimers(to int64) {
 	w := &s.wheel
-	for w.tick < to && w.armed > 0 {
-		w.tick++
+	for w.armed > 0 && w.next(to) {
 		h := &w.heads[w.tick&(wheelSize-1)]
 		for *h != 0 {
 			c := s.conns.at(*h)
@@ -68,6 +73,20 @@ func (s *Shard) runTimers(to int64) {
 		}
 	}
 	w.tick = max(w.tick, to)
+}
+
+// next moves on to the next tick up to to that has something due.
+func (w *wheel) next(to int64) bool {
+	for t := w.tick + 1; t <= to; t = t | 63 + 1 {
+		if b := w.busy[t&(wheelSize-1)>>6] >> (t & 63); b != 0 {
+			if t += int64(bits.TrailingZeros64(b)); t <= to {
+				w.tick = t
+				return true
+			}
+			return false
+		}
+	}
+	return false
 }
 
 // soon is how near a conn's end an interim report is put off.

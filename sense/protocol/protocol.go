@@ -5,6 +5,8 @@
 package protocol
 
 import (
+	"bytes"
+
 	"github.com/testudo-shield/testudo"
 )
 
@@ -100,6 +102,7 @@ type Flow struct {
 
 	host Host
 	done bool
+	text []byte // of the host, for Intern
 }
 
 // Host is what the flow room does for an analyzer; only flow implements it.
@@ -111,8 +114,14 @@ type Host interface {
 	SetService(f *Flow, service string)
 }
 
-// Bind prepares f for a conversation; for flow and for tests.
-func (f *Flow) Bind(h Host) { *f = Flow{host: h} }
+// Bind prepares f for a conversation; for flow and for tests. A host that
+// also has Scratch lends its flows bytes to put interned text in.
+func (f *Flow) Bind(h Host) {
+	*f = Flow{host: h}
+	if s, ok := h.(interface{ Scratch() []byte }); ok {
+		f.text = s.Scratch()
+	}
+}
 
 // Emit writes a record. Its UID and ID, and its Time where zero, are filled in.
 func (f *Flow) Emit(r testudo.Record) {
@@ -137,7 +146,13 @@ func (f *Flow) Weird(source, name, addl string) {
 
 // Intern returns b as a string, shared with earlier equal ones of the shard
 // within a budget, so that what repeats costs no allocation.
-func (f *Flow) Intern(b []byte) string { return f.host.Intern(b) }
+func (f *Flow) Intern(b []byte) string {
+	if len(b) > len(f.text) {
+		return f.host.Intern(bytes.Clone(b))
+	}
+	// What goes through the interface must not drag callers' arrays to the heap.
+	return f.host.Intern(f.text[:copy(f.text[:], b)])
+}
 
 // Expect announces a conversation between the same two hosts that this one
 // negotiated, such as an FTP data channel: whichever conn first joins id's

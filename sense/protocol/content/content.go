@@ -223,6 +223,10 @@ func Text(b []byte) float64 {
 			i++
 			continue
 		}
+		if c < 0xc2 || c > 0xf4 { // begins no character
+			i++
+			continue
+		}
 		r, size := utf8.DecodeRune(b[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:

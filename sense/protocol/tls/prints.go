@@ -11,8 +11,10 @@ import (
 // JA3 returns the JA3 fingerprint of a client hello: the MD5 of its version,
 // ciphers, extensions, groups and point formats, GREASE left out
 // (github.com/salesforce/ja3, BSD-3-Clause).
-func JA3(h *Hello) string {
-	b := make([]byte, 0, 512)
+func JA3(h *Hello) string { return string(appendJA3(nil, h)) }
+
+func appendJA3(to []byte, h *Hello) []byte {
+	b := make([]byte, 0, 768)
 	b = strconv.AppendUint(b, uint64(h.Version), 10)
 	b = appendDashed(append(b, ','), h.Ciphers)
 	b = appendDashed(append(b, ','), h.Extensions)
@@ -25,12 +27,14 @@ func JA3(h *Hello) string {
 		b = strconv.AppendUint(b, uint64(p), 10)
 	}
 	sum := md5.Sum(b)
-	return hex.EncodeToString(sum[:])
+	return hex.AppendEncode(to, sum[:])
 }
 
 // JA3S returns the JA3S fingerprint of a server hello: the MD5 of its
 // version, cipher and extensions (same source as JA3).
-func JA3S(h *ServerHello) string {
+func JA3S(h *ServerHello) string { return string(appendJA3S(nil, h)) }
+
+func appendJA3S(to []byte, h *ServerHello) []byte {
 	b := make([]byte, 0, 128)
 	b = strconv.AppendUint(b, uint64(h.Legacy), 10)
 	b = strconv.AppendUint(append(b, ','), uint64(h.Cipher), 10)
@@ -42,7 +46,7 @@ func JA3S(h *ServerHello) string {
 		b = strconv.AppendUint(b, uint64(e), 10)
 	}
 	sum := md5.Sum(b)
-	return hex.EncodeToString(sum[:])
+	return hex.AppendEncode(to, sum[:])
 }
 
 func appendDashed(b []byte, list []uint16) []byte {
@@ -64,8 +68,9 @@ func appendDashed(b []byte, list []uint16) []byte {
 // 't' (TCP), 'q' (QUIC) or 'd' (DTLS). It is the client method of the JA4
 // family, under BSD-3-Clause (github.com/FoxIO-LLC/ja4); the other methods of
 // the family are under another licence and are not built here.
-func JA4(transport byte, h *Hello) string {
-	b := make([]byte, 0, 36)
+func JA4(transport byte, h *Hello) string { return string(appendJA4(nil, transport, h)) }
+
+func appendJA4(b []byte, transport byte, h *Hello) []byte {
 	b = append(b, transport)
 	b = append(b, ja4Version(h)...)
 	if h.HasName {
@@ -78,7 +83,7 @@ func JA4(transport byte, h *Hello) string {
 	b = append(b, ja4ALPN(h)...)
 
 	list := make([]uint16, 0, 128)
-	text := make([]byte, 0, 512)
+	text := make([]byte, 0, 1024)
 	list = appendSorted(list, h.Ciphers, false)
 	b = appendShort(append(b, '_'), appendHex(text, list))
 
@@ -87,7 +92,7 @@ func JA4(transport byte, h *Hello) string {
 	if sigs := appendPlain(list[:0], h.Signatures); len(sigs) > 0 && len(text) > 0 {
 		text = appendHex(append(text, '_'), sigs)
 	}
-	return string(appendShort(append(b, '_'), text))
+	return appendShort(append(b, '_'), text)
 }
 
 // ja4Version is the newest version the client offers.

@@ -33,6 +33,7 @@ type Memory struct {
 	tls     protocol.Slab[testudo.TLS]
 	x509    protocol.Slab[testudo.X509]
 	strings protocol.Slab[string]
+	text    [128]byte // for a fingerprint under way
 	certs   map[[32]byte]*testudo.X509
 	ring    [maxCerts][32]byte
 	next    int
@@ -172,9 +173,9 @@ func (s *Session) clientHello(f *protocol.Flow, dir protocol.Dir, body []byte) {
 	r.ServerName = f.Intern(h.ServerName)
 	r.ECH = h.ECH
 	if s.transport != 'd' {
-		r.JA3 = f.Intern([]byte(JA3(h)))
+		r.JA3 = f.Intern(appendJA3(s.mem.text[:0], h))
 	}
-	r.JA4 = f.Intern([]byte(JA4(s.transport, h)))
+	r.JA4 = f.Intern(appendJA4(s.mem.text[:0], s.transport, h))
 	if len(h.ALPN) > 0 {
 		r.ClientALPN = s.mem.strings.Take(len(h.ALPN))
 		for i, p := range h.ALPN {
@@ -233,7 +234,7 @@ func (s *Session) serverHello(f *protocol.Flow, dir protocol.Dir, body []byte) {
 	}
 	r.ALPN = f.Intern(a.ALPN)
 	if s.transport != 'd' {
-		r.JA3S = f.Intern([]byte(JA3S(a)))
+		r.JA3S = f.Intern(appendJA3S(s.mem.text[:0], a))
 	}
 	r.Resumed = a.PSK
 	if !s.modern() && len(a.SessionID) > 0 && r.ClientHello {
@@ -253,12 +254,12 @@ func (s *Session) helloPrint() []byte {
 	b := make([]byte, 0, 96)
 	b = appendHex(b, []uint16{s.answer.Version, s.answer.Cipher, s.answer.Group})
 	b = appendHex(append(b, '|'), s.answer.Extensions)
-	return appendShort(nil, b)
+	return appendShort(s.mem.text[:0], b)
 }
 
 // certPrint is the second half: the shape of the server's certificate, which
 // a template of its maker repeats from server to server.
-func certPrint(c *testudo.X509, chain int) []byte {
+func certPrint(to []byte, c *testudo.X509, chain int) []byte {
 	b := make([]byte, 0, 96)
 	b = append(b, c.KeyType...)
 	b = appendUint(append(b, '|'), uint64(c.KeyLength))
@@ -269,8 +270,8 @@ func certPrint(c *testudo.X509, chain int) []byte {
 	b = strconv.AppendBool(append(b, '|'), c.Subject == c.Issuer)
 	b = appendUint(append(b, '|'), uint64(len(c.Serial)+1)/2)
 	b = appendUint(append(b, '|'), uint64(chain))
-	b = append(append(b, '|'), attributes(c.Subject)...)
-	return appendShort(nil, b)
+	b = appendAttributes(append(b, '|'), c.Subject)
+	return appendShort(to, b)
 }
 
 // validityBucket is for how many days a certificate is good, as the highest
@@ -287,15 +288,21 @@ func validityBucket(c *testudo.X509) uint64 {
 	return last
 }
 
-// attributes lists the kinds of a distinguished name without their values.
-func attributes(dn string) string {
-	var kinds []string
-	for part := range strings.SplitSeq(dn, ",") {
+// appendAttributes lists the kinds of a distinguished name without their
+// values.
+func appendAttributes(b []byte, dn string) []byte {
+	first := true
+	for len(dn) > 0 {
+		part, rest, _ := strings.Cut(dn, ",")
+		dn = rest
 		if k, _, ok := strings.Cut(part, "="); ok {
-			kinds = append(kinds, k)
+			if !first {
+				b = append(b, ',')
+			}
+			b, first = append(b, k...), false
 		}
 	}
-	return strings.Join(kinds, ",")
+	return b
 }
 
 // certificates emits the chain of a Certificate message in clear, that is up
@@ -344,7 +351,7 @@ func (s *Session) certificates(f *protocol.Flow, dir protocol.Dir, body []byte) 
 	copy(s.rec.Chain, prints[:n])
 	s.rec.Subject, s.rec.Issuer = leaf.Subject, leaf.Issuer
 	if s.rec.ServerPrint != "" {
-		s.rec.ServerPrint = f.Intern([]byte(s.rec.ServerPrint + "-" + string(certPrint(leaf, n))))
+		s.rec.ServerPrint = f.Intern(certPrint(append(append(s.mem.text[:0], s.rec.ServerPrint...), '-'), leaf, n))
 	}
 }
 

@@ -1,0 +1,64 @@
+package engine
+
+// batch is what one epoch leaves to be judged.
+type batch struct {
+	items  []item // not in order yet
+	limit  int64  // the tick that all of them come before
+	frames int64  // read for it
+}
+
+// judging is the second half of a run, on a goroutine of its own: while it
+// judges what one epoch wrote, sense is at the next. Batches keep their order.
+type judging struct {
+	in    chan batch
+	spare chan []item
+	over  chan struct{} // closed when the goroutine has ended
+	err   error         // why it ended early; set before
+}
+
+func startJudging(e *engine) *judging {
+	g := &judging{in: make(chan batch, 1), spare: make(chan []item, 4), over: make(chan struct{})}
+	go func() {
+		defer close(g.over)
+		for b := range g.in {
+			items, err := e.advance(b.items, b.limit)
+			if err != nil {
+				g.err = err
+				return
+			}
+			g.spare <- items
+			e.show()
+			if e.cfg.Seen != nil {
+				e.cfg.Seen(b.frames)
+			}
+		}
+	}()
+	return g
+}
+
+// empty returns a list to fill; nil at first. What it still holds was judged.
+func (g *judging) empty() []item {
+	select {
+	case items := <-g.spare:
+		return items
+	default:
+		return nil
+	}
+}
+
+// put hands over a batch and tells whether judging goes on.
+func (g *judging) put(b batch) bool {
+	select {
+	case g.in <- b:
+		return true
+	case <-g.over:
+		return false
+	}
+}
+
+// end waits until all batches are judged and returns what went wrong.
+func (g *judging) end() error {
+	close(g.in)
+	<-g.over
+	return g.err
+}
