@@ -171,7 +171,7 @@ func (b *Builder) ties(s *testudo.Sighting) (ties []tie) {
 			}
 		}
 	}
-	if s.Kind != testudo.Scan {
+	if s.Kind != testudo.Scan && s.Outcome != testudo.Noise {
 		for _, v := range s.Victims {
 			add("machine ", v.String(), true)
 		}
@@ -233,7 +233,8 @@ func explain(best *testudo.Sighting, story []testudo.Sighting) []testudo.Reason 
 	for i := range story {
 		s := &story[i]
 		weight := min(0.3*s.Logit(), 1, room)
-		if helped[s.Detector] || weight < 0.01 {
+		// What goes on all day without success proves nothing, however often.
+		if helped[s.Detector] || weight < 0.01 || s.Outcome == testudo.Noise {
 			continue
 		}
 		helped[s.Detector] = true

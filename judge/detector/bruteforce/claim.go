@@ -31,7 +31,7 @@ func (s *series) claim(k key, t *target) testudo.Sighting {
 		add(testudo.Content, detector.Cap(0.5*float64(s.users), 2), fmt.Sprintf("%d different accounts", s.users))
 	}
 	if t != nil {
-		add(testudo.Company, 1, "several machines at once, none of them alone conspicuous")
+		add(testudo.Company, 1, "several machines at the same time")
 	}
 	title := fmt.Sprintf("%s tries keys at %s", who, where)
 	if t != nil {
@@ -48,6 +48,9 @@ func (s *series) claim(k key, t *target) testudo.Sighting {
 		outcome = testudo.Attempt
 	case s.gotIn != 0:
 		title = fmt.Sprintf("%s broke into %s after %d failed log-ins", who, where, s.failed)
+		if t != nil {
+			title = fmt.Sprintf("%v broke into %s after %d failed log-ins by %s", t.winner(), where, s.failed, who)
+		}
 		add(testudo.Content, 1.5, "then one worked")
 		outcome = testudo.Success
 	case s.ours || k.way == bySession:
@@ -78,10 +81,24 @@ func (s *series) claim(k key, t *target) testudo.Sighting {
 		sg.Servers = []testudo.Server{{Address: k.from, Role: role}}
 		return sg
 	}
+	winner := t.winner()
+	if winner.IsValid() {
+		sg.Servers = append(sg.Servers, testudo.Server{Address: winner, Role: role})
+	}
 	for _, g := range t.who[:t.nwho] {
-		if g.gotIn || g.failed >= 2 {
+		if g.failed >= mistyped && g.from != winner {
 			sg.Servers = append(sg.Servers, testudo.Server{Address: g.from, Role: role})
 		}
 	}
 	return sg
+}
+
+// winner returns the first of several sources that got in, invalid for none.
+func (t *target) winner() netip.Addr {
+	for _, g := range t.who[:t.nwho] {
+		if g.gotIn {
+			return g.from
+		}
+	}
+	return netip.Addr{}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"time"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/detector"
@@ -15,14 +16,14 @@ var told = [...]struct{ title, what, technique string }{
 	reflectedIn:  {"%s is flooded by reflection", "datagrams from service ports, to a host that asked nothing", "T1498.002"},
 	datagramsIn:  {"%s is flooded with datagrams", "one-way datagrams", "T1498.001"},
 	icmpIn:       {"%s is flooded with ICMP", "one-way ICMP messages", "T1498.001"},
-	leases:       {"the address service is flooded with requests by ever new machines", "address requests", "T1499.002"},
+	leases:       {"the address service is flooded with requests", "address requests", "T1499.002"},
 	backscatter:  {"%s answers machines that never asked: it is flooded with forged requests", "answers to those who never asked", "T1498.001"},
 	synOut:       {"%s floods %s with connection requests", "connection requests without an answer", "T1498.001"},
 	datagramsOut: {"%s floods %s with datagrams", "one-way datagrams", "T1498.001"},
 }
 
 func (l *level) claim(k key) testudo.Sighting {
-	sources, ports := l.sources.Count(), l.ports.Count()
+	sources, ports := min(l.sources.Count(), max(l.conns, 1)), l.ports.Count()
 	t := told[k.shape]
 	title := t.title
 	switch k.shape {
@@ -35,7 +36,7 @@ func (l *level) claim(k key) testudo.Sighting {
 	s := testudo.Sighting{
 		Detector: "flood", Key: fmt.Sprintf("%d %s %s", k.shape, k.host, k.target),
 		Kind: testudo.Flood, Outcome: testudo.Success, First: l.first, Last: l.last, Title: title,
-		Summary:    fmt.Sprintf("%.0f packets of %s from about %d sources, at worst %.0f in ten seconds", l.packets, t.what, sources, l.peak),
+		Summary:    fmt.Sprintf("%.0f packets of %s from %s, at worst %.0f in ten seconds", l.packets, t.what, many(sources), l.peak),
 		Reasons:    l.reasons(k.shape, sources, ports),
 		Innocent:   "a service that went down while its clients kept asking, or a sensor that sees one direction only",
 		Techniques: []string{t.technique},
@@ -76,11 +77,31 @@ func (l *level) named8(sh shape, sources int) (servers []testudo.Server) {
 	return servers
 }
 
+// many says how many sources there were; beyond a few it is an estimate.
+func many(n int) string {
+	switch {
+	case n == 1:
+		return "1 source"
+	case n < 128:
+		return fmt.Sprintf("%d sources", n)
+	}
+	return fmt.Sprintf("about %d sources", n)
+}
+
+// howMany tells what strength counts.
+func (l *level) howMany(sh shape, sources int) string {
+	if sh == backscatter {
+		return fmt.Sprintf("about %d machines that never asked; chance brings any host some %.0f", sources, quiet)
+	}
+	return fmt.Sprintf("%.0f packets in ten seconds; scanners bring any host some %.0f", l.peak, quiet)
+}
+
 func (l *level) reasons(sh shape, sources, ports int) []testudo.Reason {
 	rs := []testudo.Reason{
 		{Family: testudo.Base, Weight: -6, Text: "floods are rare"},
-		{Family: testudo.Volume, Weight: detector.Cap(1.5*math.Log2(l.strength(sh)/quiet), 7), Text: fmt.Sprintf("%.0f packets in about ten seconds; scanners bring any host some %.0f", l.peak, quiet)},
+		{Family: testudo.Volume, Weight: detector.Cap(1.5*math.Log2(l.strength(sh)/quiet), 7), Text: l.howMany(sh, sources)},
 	}
+	concentrated, ours := l.onCommon >= 0.5*l.packets, l.within >= 0.5*l.packets
 	add := func(f testudo.Family, w float64, text string) {
 		rs = append(rs, testudo.Reason{Family: f, Weight: w, Text: text})
 	}
@@ -90,21 +111,32 @@ func (l *level) reasons(sh shape, sources, ports int) []testudo.Reason {
 	case answersIn, backscatter:
 		add(testudo.Content, 3, "answers without a question have no innocent sender at such a rate")
 	case reflectedIn:
-		add(testudo.Content, 2, fmt.Sprintf("they come from port %d, where a service answers, and nothing was asked", l.common))
+		if concentrated {
+			add(testudo.Content, 2, fmt.Sprintf("they come from port %d, where a service answers, and nothing was asked", l.common))
+		} else {
+			add(testudo.Content, 0.5, "nothing went back")
+		}
 	case datagramsIn, icmpIn, datagramsOut:
 		add(testudo.Content, 0.5, "nothing went back")
 	case leases:
-		add(testudo.Content, 1.5, fmt.Sprintf("%d different hardware addresses", sources))
+		add(testudo.Content, 1.5, many(sources)+" asked; a network full of machines that start at once asks less often")
 	}
-	if sh != synOut && sh != datagramsOut && sh != leases && sources >= many {
+	if sh != synOut && sh != datagramsOut && sh != leases && !ours && sources >= crowd {
 		add(testudo.Company, detector.Cap(0.5*math.Log2(float64(sources)/16), 3), fmt.Sprintf("about %d different sources", sources))
 	}
-	concentrated := l.onCommon >= 0.5*l.packets
-	if (sh == synIn || sh == datagramsIn || sh == synOut || sh == datagramsOut) && !concentrated && ports > 32 && sources <= 4 {
+	datagrams := sh == datagramsIn || sh == datagramsOut || sh == reflectedIn
+	if (sh == synIn || datagrams && sh != reflectedIn || sh == synOut) && !concentrated && ports > 32 && sources <= 4 {
 		add(testudo.Innocence, -5, fmt.Sprintf("few sources walk along %d ports: that is a scan", ports))
 	}
-	if (sh == datagramsIn || sh == datagramsOut || sh == reflectedIn) && sources <= 4 {
-		add(testudo.Innocence, -3, "few sources: a stream of sound, picture or telemetry looks alike")
+	if datagrams && sources <= crowd/2 && !(sh == reflectedIn && concentrated && l.common < 1024) {
+		w := -3 * (1 - math.Log2(float64(max(1, sources)))/6)
+		if l.length() > time.Minute {
+			w -= 2
+		}
+		add(testudo.Innocence, w, fmt.Sprintf("%s for %s: a stream of sound, picture or telemetry looks alike", many(sources), l.length().Round(time.Second)))
+	}
+	if ours && sh != leases {
+		add(testudo.Innocence, -5, "they come from machines of ours: a collector, or a service of ours that is down")
 	}
 	return rs
 }

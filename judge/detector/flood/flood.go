@@ -6,7 +6,6 @@
 package flood
 
 import (
-	"math"
 	"net/netip"
 	"time"
 
@@ -15,16 +14,15 @@ import (
 )
 
 const (
-	// memorySpan is the time over which packets add up: a rate of n a second
-	// lasts as a level of ten n.
-	memorySpan = 10.0
-	// quiet is the level that any host on the Internet sees from scanners.
+	// slot is the time over which packets are counted together.
+	slot = 10 * time.Second
+	// quiet is what any host on the Internet sees from scanners in a slot.
 	quiet = 32.0
-	// first is the level from which on a claim is made.
+	// first is the count in a slot from which on a claim is made.
 	first = 96.0
-	// many is how many different sources no client population reaches that
+	// crowd is how many different sources no client population reaches that
 	// fast without completing a single conversation.
-	many = 64
+	crowd = 64
 )
 
 // Detector returns the detector. Its memory hangs on our host, or where
@@ -75,6 +73,8 @@ type occurrence struct {
 	packets float64
 	bytes   int64
 	at      testudo.Time
+	span    time.Duration // over which the packets came
+	within  bool          // both ends are ours
 	uid     testudo.UID
 	mac     string
 }
@@ -112,9 +112,12 @@ func connEvent(c *testudo.Conn) (o occurrence, ok bool) {
 	if c.Interim || c.Delta.Duration < c.Duration {
 		o.at = c.Time.Add(c.Duration - c.Delta.Duration)
 	}
+	o.span = min(max(0, c.Delta.Duration), 5*time.Minute)
+	o.within = c.About.OrigLocal && c.About.RespLocal
 	outbound := c.About.OrigLocal && !c.About.RespLocal
 	switch c.ID.Proto {
 	case testudo.TCP:
+		o.span = 0
 		switch {
 		case c.OrigPkts == 0:
 			o.packets, o.bytes, o.port = float64(c.Delta.RespPkts), c.RespIPBytes, resp.Port()
@@ -125,6 +128,7 @@ func connEvent(c *testudo.Conn) (o occurrence, ok bool) {
 			o.key, o.partner = key{host: orig.Addr(), shape: answersIn}, to
 			return o, true
 		case c.State == "S0" && c.OrigBytes == 0 && c.OrigPkts <= 4 || c.State == "S1" && c.OrigPkts == 1:
+			o.packets = 1 // what is sent again is still one request
 			o.key = key{host: to, shape: synIn}
 			if outbound {
 				o.key, o.partner = key{host: orig.Addr(), shape: synOut, target: to}, orig.Addr()
@@ -153,25 +157,48 @@ func connEvent(c *testudo.Conn) (o occurrence, ok bool) {
 	return o, false
 }
 
+// spread counts the packets of a record in the slots it covers.
+func (l *level) spread(o *occurrence) {
+	from, to := int64(o.at)/int64(slot), int64(o.at.Add(o.span))/int64(slot)
+	share := o.packets / float64(to-from+1)
+	for n := max(from, to-int64(len(l.slots))+1); n <= to; n++ {
+		c := &l.slots[uint64(n)%uint64(len(l.slots))]
+		if c.slot > n {
+			continue // long over
+		}
+		if c.slot < n {
+			*c = count{slot: n}
+		}
+		c.packets += share
+		l.peak = max(l.peak, c.packets)
+	}
+}
+
 // serves tells whether a port is one that services listen on rather than one
 // that clients are given.
 func serves(port uint16) bool { return port < 32768 }
 
 // level is the state of one flood, or of its absence.
 type level struct {
-	first, last, peakAt testudo.Time
-	began               testudo.Time // when the level first passed quiet
-	now, peak           float64      // packets, ageing with memorySpan
-	packets, bytes      float64
-	sources, ports      detector.Distinct
-	common              uint16 // the port most hit (majority vote)
-	votes               int
-	onCommon            float64
-	some                [8]netip.Addr
-	named               int
-	uids                [16]testudo.UID
-	conns               int
-	claimed             float64
+	first, last    testudo.Time
+	slots          [32]count // the latest ones; a report may cover five minutes
+	peak           float64   // packets in the fullest slot
+	packets, bytes float64
+	within         float64 // packets between machines of ours
+	sources, ports detector.Distinct
+	common         uint16 // the port most hit (majority vote)
+	votes          int
+	onCommon       float64
+	some           [8]netip.Addr
+	named          int
+	uids           [16]testudo.UID
+	conns          int
+	claimed        float64
+}
+
+type count struct {
+	slot    int64
+	packets float64
 }
 
 type memory struct{ levels *detector.Table[key, level] }
@@ -184,8 +211,7 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 		l.first, l.last = o.at, o.at
 	}
 	l.add(&o)
-	if l.now > quiet && l.began == 0 {
-		l.began = l.last
+	if l.peak > quiet {
 		m.levels.Keep(o.key, true)
 	}
 	if s := l.strength(o.shape); s >= first && s >= 2*l.claimed {
@@ -195,14 +221,8 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 }
 
 func (l *level) add(o *occurrence) {
-	if dt := o.at.Sub(l.last).Seconds(); dt > 0 {
-		l.now *= math.Exp(-dt / memorySpan)
-		l.last = o.at
-	}
-	l.now += o.packets
-	if l.now > l.peak {
-		l.peak, l.peakAt = l.now, o.at
-	}
+	l.first, l.last = min(l.first, o.at), max(l.last, o.at.Add(o.span))
+	l.spread(o)
 	l.packets += o.packets
 	l.bytes += float64(o.bytes)
 	h := detector.AddrKey(o.partner)
@@ -219,6 +239,9 @@ func (l *level) add(o *occurrence) {
 		l.onCommon += o.packets
 	default:
 		l.votes--
+	}
+	if o.within {
+		l.within += o.packets
 	}
 	known := false
 	for _, a := range l.some[:l.named] {

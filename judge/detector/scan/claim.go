@@ -13,21 +13,22 @@ import (
 // sighting tells what a source did, by its longest line.
 func (s *scanner) sighting(from netip.Addr) testudo.Sighting {
 	w, l := &s.bestWalk, s.best
-	what, technique, axis := fmt.Sprintf("%s/%d of %d hosts", l.via, l.port, w.doors), "T1046", "horizontal"
+	doors, total := number(w.number()), s.doors-w.doors+w.number()
+	what, technique, axis := fmt.Sprintf("%s/%d of %s hosts", l.via, l.port, doors), "T1046", "horizontal"
 	switch {
 	case w.crafted >= crafted:
 		what, axis = fmt.Sprintf("%s by %d packets that no system sends", l.host, w.crafted), "fingerprint"
 	case l.host.IsValid():
-		what, axis = fmt.Sprintf("%d %s ports of %s", w.doors, l.via, l.host), "vertical"
+		what, axis = fmt.Sprintf("%s %s ports of %s", doors, l.via, l.host), "vertical"
 	case l.port == 0:
-		what, technique, axis = fmt.Sprintf("%d hosts by echo", w.doors), "T1018", "echo"
+		what, technique, axis = fmt.Sprintf("%s hosts by echo", doors), "T1018", "echo"
 	}
 	if !s.ours {
 		technique = "T1595.001"
 	}
 	more := ""
 	if s.lines > 1 {
-		more = fmt.Sprintf(", and %d more such lines", s.lines-1)
+		more = fmt.Sprintf(", and %d more such %s", s.lines-1, plural("line", s.lines-1))
 	}
 	sg := testudo.Sighting{
 		Detector: "scan", Key: from.String(), Kind: testudo.Scan, First: s.first, Last: s.last,
@@ -36,12 +37,12 @@ func (s *scanner) sighting(from netip.Addr) testudo.Sighting {
 		Summary: fmt.Sprintf("%s scan of %s in %s, %d open%s", axis, what, span(w.first, w.last), w.open, more),
 		Reasons: []testudo.Reason{
 			{Family: testudo.Base, Weight: -5, Text: "few sources scan"},
-			{Family: testudo.Content, Weight: detector.Cap(w.ratio, 6), Text: fmt.Sprintf("%d first contacts along one line, %d of them open: an ordinary user's mostly succeed", w.doors, w.open)},
-			{Family: testudo.Volume, Weight: detector.Cap(math.Log2(float64(s.doors)/4), 4), Text: fmt.Sprintf("%d doors along %d lines in %s", s.doors, s.lines, span(s.first, s.last))},
+			{Family: testudo.Content, Weight: detector.Cap(w.ratio, 6), Text: fmt.Sprintf("%s first contacts along one line, %d of them open: an ordinary user's mostly succeed", doors, w.open)},
+			{Family: testudo.Volume, Weight: detector.Cap(math.Log2(float64(total)/4), 4), Text: fmt.Sprintf("%s doors along %d %s in %s", number(total), s.lines, plural("line", s.lines), span(s.first, s.last))},
 		},
 		Innocent: "an inventory or vulnerability scanner of our own, a monitoring system, or peer-to-peer software after a network outage",
 		Evidence: []testudo.Fact{
-			{Name: "doors", Value: s.doors}, {Name: "open", Value: s.open}, {Name: "axis", Value: axis}, {Name: "lines", Value: s.lines},
+			{Name: "doors", Value: total}, {Name: "open", Value: s.open}, {Name: "axis", Value: axis}, {Name: "lines", Value: s.lines},
 			{Name: "ports", Value: append([]string{}, s.ports[:s.nports]...)}, {Name: "span_s", Value: s.last.Sub(s.first).Seconds()},
 		},
 		Techniques: []string{technique},
@@ -96,6 +97,21 @@ func (l *lease) claim(mac string) testudo.Sighting {
 		Evidence:   []testudo.Fact{{Name: "addresses", Value: l.count}, {Name: "mac", Value: mac}},
 		Techniques: []string{"T1018"},
 	}
+}
+
+// number says that a count of many is an estimate.
+func number(n int) string {
+	if n < 128 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("about %d", n)
+}
+
+func plural(word string, n int) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
 }
 
 // span is a duration as people say it.

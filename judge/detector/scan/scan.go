@@ -27,7 +27,7 @@ const (
 	sweepARP = 16
 	// loud doors within rush on one line by a machine of ours are something a
 	// person must look at; slower ones are as often an inventory.
-	loud = 24
+	loud = 128
 	rush = 10 * time.Minute
 	// crafted is how many packets that no operating system sends make a
 	// fingerprinting of one host.
@@ -90,10 +90,20 @@ type walk struct {
 	ratio       float64 // log-likelihood ratio, scanner over user
 	doors, open int
 	crafted     int        // impossible packets among them
-	seen        [16]uint64 // which doors, hashed
+	seen        [16]uint64 // which doors, hashed: a few new ones pass for known
+	count       detector.Distinct
 	first, last testudo.Time
-	fast        bool // loud doors within rush
-	told        int  // doors when it was last told
+	fast        bool   // loud doors within rush
+	port        uint16 // the last one, of datagrams
+	told        int    // doors when it was last told
+}
+
+// number returns how many doors there were: exactly while they are few.
+func (w *walk) number() int {
+	if w.doors < 128 {
+		return w.doors
+	}
+	return max(w.doors, w.count.Count())
 }
 
 // scanner sums up what one source did along lines that were decided.
@@ -142,7 +152,7 @@ func (m *memory) conn(c *testudo.Conn, out *detector.Out) {
 		return
 	}
 	weight, open := verdict(c)
-	if weight == 0 {
+	if weight == 0 && !open || peer(c) {
 		return
 	}
 	port := c.ID.Resp.Port()
@@ -178,17 +188,17 @@ func verdict(c *testudo.Conn) (weight float64, open bool) {
 	silent := c.OrigBytes == 0 && c.RespBytes == 0
 	switch c.ID.Proto {
 	case testudo.TCP:
+		if silent && probe(c.History) {
+			return failed, false
+		}
 		switch c.State {
 		case "S0", "REJ", "SH", "RSTOS0", "RSTRH":
 			return failed, false
 		case "OTH", "SHR":
-			if probe(c.History) {
-				return failed, false
-			}
 			return 0, false
 		case "RSTO", "RSTR", "S1", "SF", "S2", "S3":
 			if silent && c.Duration < 2*time.Second {
-				return failed / 2, true // opened and left: a look, not a visit
+				return 0, true // opened and left: what a scanner does, and a health check
 			}
 		}
 		return success, true
@@ -204,7 +214,7 @@ func verdict(c *testudo.Conn) (weight float64, open bool) {
 		if c.RespPkts == 0 {
 			return failed, false
 		}
-		return failed / 4, true
+		return 0, true
 	}
 	if c.RespPkts == 0 && c.OrigPkts <= 2 {
 		return failed / 2, false
@@ -212,11 +222,25 @@ func verdict(c *testudo.Conn) (weight float64, open bool) {
 	return 0, false
 }
 
+// peer tells a datagram that one socket of ours sends to yet another machine
+// outside: that is how peer-to-peer programs and calls find their partners.
+func peer(c *testudo.Conn) bool {
+	return c.ID.Proto == testudo.UDP && c.About.OrigLocal && !c.About.RespLocal
+}
+
 // impossible tells a conversation that begins with flags no operating system
 // sends: none at all, or SYN together with FIN.
 func impossible(c *testudo.Conn) bool {
-	return c.ID.Proto == testudo.TCP && c.OrigPkts > 0 &&
-		(c.History == "" || c.History[0] == 'Q' || c.History[0] == 'I')
+	if c.ID.Proto != testudo.TCP || c.OrigPkts == 0 {
+		return false
+	}
+	switch c.History {
+	case "": // inputs that know no history say so by knowing no state either
+		return c.State == "OTH" && c.OrigBytes == 0
+	case "r":
+		return true // what was reset showed nothing of its own
+	}
+	return c.History[0] == 'Q' || c.History[0] == 'I'
 }
 
 // probe tells a conversation that consists of a packet no client sends first
@@ -232,28 +256,38 @@ func (m *memory) step(l line, c *testudo.Conn, door uint64, weight float64, open
 		w.first, w.last = c.Time, c.Time
 	}
 	door ^= door >> 31
+	w.first, w.last = min(w.first, c.Time), max(w.last, c.Time)
+	if weight > 0 {
+		w.count.Add(door)
+	}
 	bit := &w.seen[door>>6&15]
 	if *bit&(1<<(door&63)) != 0 {
 		return
 	}
 	*bit |= 1 << (door & 63)
-	w.first, w.last = min(w.first, c.Time), max(w.last, c.Time)
+	if l.host.IsValid() && c.ID.Proto == testudo.UDP {
+		// Port after port in order is how a path is traced.
+		path := c.ID.Resp.Port() == w.port+1
+		if w.port = c.ID.Resp.Port(); path {
+			return
+		}
+	}
 	w.ratio += weight
 	if w.ratio < -decided {
-		*w = walk{first: c.Time, last: c.Time, seen: w.seen}
+		*w = walk{first: c.Time, last: c.Time, seen: w.seen, port: w.port}
 		return
 	}
 	if weight == decided/crafted {
 		w.crafted++
 	}
-	if weight > 0 {
+	if weight > 0 || open && weight == 0 {
 		w.doors++
 	}
 	if open {
 		w.open++
 	}
 	w.fast = w.fast || w.doors >= loud && w.last.Sub(w.first) <= rush
-	if w.ratio >= decided && (w.doors >= 4 || w.crafted >= crafted) {
+	if w.ratio >= decided && (w.doors-w.open >= 4 && w.open <= w.doors/2 || w.crafted >= crafted) {
 		m.lines.Keep(l, true)
 		m.tell(l, w, c, out)
 	}
