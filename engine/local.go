@@ -8,12 +8,25 @@ import (
 	"github.com/testudo-shield/testudo/sense/packet"
 )
 
-// chooseLocal returns local if any of its addresses occurs in the packets.
-// Otherwise it guesses by who answers whom: the host that spoke both ways with
+// chooseLocal returns local, and for IPv4 and IPv6 each, where none of its
+// addresses occurs in the packets, what guessLocal adds: a private address of
+// one family does not tell whose the other one's are.
+func chooseLocal(local []netip.Prefix, held []*epoch) (chosen []netip.Prefix, guessed bool) {
+	chosen = local
+	for _, v6 := range []bool{false, true} {
+		if p := guessLocal(local, held, v6); p.IsValid() {
+			chosen, guessed = append(slices.Clone(chosen), p), true
+		}
+	}
+	return chosen, guessed
+}
+
+// guessLocal tells by who answers whom: the host that spoke both ways with
 // the most others is ours (where nobody answers, the one with the most
 // partners; among equals the one that spoke first), with its neighbourhood.
-// Who only knocks on doors is not the one who lives here.
-func chooseLocal(local []netip.Prefix, held []*epoch) (chosen []netip.Prefix, guessed bool) {
+// Who only knocks on doors is not the one who lives here. It returns an
+// invalid prefix where an address of local occurs, or nothing of the family.
+func guessLocal(local []netip.Prefix, held []*epoch, v6 bool) netip.Prefix {
 	type tally struct {
 		addr     netip.Addr
 		order    int
@@ -49,10 +62,13 @@ func chooseLocal(local []netip.Prefix, held []*epoch) (chosen []netip.Prefix, gu
 				continue
 			}
 			src, dst := p.Src.Addr(), p.Dst.Addr()
-			if ours(local, src) || ours(local, dst) {
-				return local, false
+			if src.Is6() != v6 {
+				continue
 			}
-			if dst.IsMulticast() || src.IsUnspecified() || isBroadcast(dst) {
+			if ours(local, src) || ours(local, dst) {
+				return netip.Prefix{}
+			}
+			if src.IsLinkLocalUnicast() || dst.IsLinkLocalUnicast() || dst.IsMulticast() || src.IsUnspecified() || isBroadcast(dst) {
 				continue
 			}
 			meet(src, dst, sent)
@@ -60,7 +76,7 @@ func chooseLocal(local []netip.Prefix, held []*epoch) (chosen []netip.Prefix, gu
 		}
 	}
 	if len(hosts) == 0 {
-		return local, false
+		return netip.Prefix{}
 	}
 	all := make([]*tally, 0, len(hosts))
 	for _, t := range hosts {
@@ -74,7 +90,7 @@ func chooseLocal(local []netip.Prefix, held []*epoch) (chosen []netip.Prefix, gu
 		bits = 64
 	}
 	p, _ := hub.addr.Prefix(bits)
-	return append(slices.Clone(local), p), true
+	return p
 }
 
 func within(local []netip.Prefix, a netip.Addr) bool {

@@ -39,8 +39,8 @@ type Annotator struct {
 	uses    *detector.Table[place, use]
 	pairs   *detector.Table[hostUse, testudo.Time] // since when a host uses a destination
 	roles   *detector.Table[netip.Addr, services]
-	domains *detector.Table[string, string]    // registered domain of a name
-	keys    *detector.Table[string, keyPlaces] // where a server's key was met, by its print
+	domains *detector.Table[string, registered] // of a name
+	keys    *detector.Table[string, keyPlaces]  // where a server's key was met, by its print
 }
 
 type pair struct{ host, addr netip.Addr }
@@ -61,6 +61,13 @@ type host struct {
 	index uint32 // nth host of ours
 	since testudo.Time
 	name  string
+}
+
+// registered is the registered domain of a name, and whether the public
+// suffix list knows its suffix.
+type registered struct {
+	domain string
+	public bool
 }
 
 type resolved struct{ name, domain string }
@@ -119,7 +126,7 @@ func New(cfg Config) *Annotator {
 		uses:    detector.NewTable[place, use](n),
 		pairs:   detector.NewTable[hostUse, testudo.Time](n),
 		roles:   detector.NewTable[netip.Addr, services](n),
-		domains: detector.NewTable[string, string](n),
+		domains: detector.NewTable[string, registered](n),
 		keys:    detector.NewTable[string, keyPlaces](n),
 	}
 }
@@ -263,6 +270,10 @@ func (a *Annotator) labelFlow(uid testudo.UID, name, by string) {
 }
 
 func (a *Annotator) learnDNS(r *testudo.DNS, m *testudo.Meta) {
+	if r.Query != "" {
+		d := a.registered(r.Query)
+		m.About.QueryDomain, m.About.QueryPublic = d.domain, d.public
+	}
 	if !r.Answered {
 		return
 	}
@@ -273,7 +284,10 @@ func (a *Annotator) learnDNS(r *testudo.DNS, m *testudo.Meta) {
 	if r.RCode != 0 || len(r.Addresses) == 0 || r.Query == "" {
 		return
 	}
-	domain := a.Domain(r.Query)
+	domain := m.About.QueryDomain
+	if isAddress(r.Query) {
+		domain = ""
+	}
 	for _, addr := range r.Addresses {
 		n, _ := a.names.Put(pair{m.ID.Orig.Addr(), addr})
 		n.name, n.domain = r.Query, domain
@@ -391,9 +405,13 @@ func (a *Annotator) Domain(name string) string {
 	if name == "" || isAddress(name) {
 		return ""
 	}
+	return a.registered(name).domain
+}
+
+func (a *Annotator) registered(name string) registered {
 	d, isNew := a.domains.Put(name)
 	if isNew {
-		*d = RegisteredDomain(name)
+		d.domain, d.public = detector.Registered(strings.TrimSuffix(strings.ToLower(name), "."))
 	}
 	return *d
 }

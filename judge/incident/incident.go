@@ -234,7 +234,8 @@ func explain(best *testudo.Sighting, story []testudo.Sighting) []testudo.Reason 
 		s := &story[i]
 		weight := min(0.3*s.Logit(), 1, room)
 		// What goes on all day without success proves nothing, however often.
-		if helped[s.Detector] || weight < 0.01 || s.Outcome == testudo.Noise {
+		// Two detectors that read the same conversations saw one thing twice.
+		if helped[s.Detector] || weight < 0.01 || s.Outcome == testudo.Noise || overlap(s.UIDs, best.UIDs) {
 			continue
 		}
 		helped[s.Detector] = true
@@ -245,6 +246,10 @@ func explain(best *testudo.Sighting, story []testudo.Sighting) []testudo.Reason 
 		})
 	}
 	return reasons
+}
+
+func overlap(a, b []testudo.UID) bool {
+	return slices.ContainsFunc(a, func(u testudo.UID) bool { return u != 0 && slices.Contains(b, u) })
 }
 
 func (b *Builder) victims(story []testudo.Sighting) (victims []testudo.Victim) {

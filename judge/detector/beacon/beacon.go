@@ -208,8 +208,7 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 // judge weighs a series and claims it where that tells something new.
 func (m *memory) judge(k seriesKey, s *series, h *host, last bool, out *detector.Out) {
 	s.judged, s.pulsed = s.beats, s.pulse.Count
-	v := weigh(k, s, h)
-	odds := testudo.SumReasons(v.reasons)
+	odds := weigh(k, s, h, false).Logit()
 	m.series.Keep(k, odds >= worthKeeping)
 	if odds < tell && s.claimed == 0 {
 		return
@@ -220,7 +219,7 @@ func (m *memory) judge(k seriesKey, s *series, h *host, last bool, out *detector
 		return
 	}
 	s.claimed, s.score = max(1, s.beats), score
-	out.Claim(s.claim(k, v))
+	out.Claim(s.claim(k, weigh(k, s, h, true)))
 }
 
 // grade is the step at which a person is asked, or asked at once.
@@ -252,6 +251,13 @@ func (m *memory) Shed() int { return m.series.Shed() + m.hosts.Shed() }
 
 // isAddress tells whether an HTTP Host header is an address and no name.
 func isAddress(host string) bool {
+	if strings.Count(host, ":") < 2 { // no IPv6
+		end, _, _ := strings.Cut(host, ":")
+		end = strings.TrimRight(end, "]")
+		if end == "" || end[len(end)-1] < '0' || end[len(end)-1] > '9' {
+			return false // most hosts; a failed parse would allocate
+		}
+	}
 	if _, err := netip.ParseAddrPort(host); err == nil {
 		return true
 	}

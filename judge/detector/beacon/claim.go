@@ -45,7 +45,7 @@ func (s *series) claim(k seriesKey, v verdict) testudo.Sighting {
 		Victims: []netip.Addr{k.host}, Servers: []testudo.Server{server},
 		Title:      title,
 		Summary:    fmt.Sprintf("%d %s, one every %s, jitter %.0f %%", v.count, what, period(v.rhythm.median), 100*jitter(v.rhythm)),
-		Reasons:    v.reasons,
+		Reasons:    v.Reasons,
 		Innocent:   s.innocent(v),
 		Techniques: s.techniques(k, v),
 		Evidence: []testudo.Fact{

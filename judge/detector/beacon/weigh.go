@@ -13,7 +13,7 @@ import (
 
 // verdict is a series weighed.
 type verdict struct {
-	reasons  []testudo.Reason
+	detector.Verdict
 	rhythm   rhythm
 	up, down sizes
 	count    int  // reports or pulses
@@ -34,8 +34,8 @@ const (
 var slow = curve{{math.Log(30), 0}, {math.Log(300), 1}}
 
 // weigh adds up the evidence, one addend a family.
-func weigh(k seriesKey, s *series, h *host) verdict {
-	v := verdict{count: s.beats}
+func weigh(k seriesKey, s *series, h *host, telling bool) verdict {
+	v := verdict{Verdict: detector.Verdict{Telling: telling}, count: s.beats}
 	if g := s.rings; g != nil && s.beats >= minBeats {
 		var order [window]float32
 		v.rhythm = tempo(g.ordered(&order))
@@ -47,33 +47,21 @@ func weigh(k seriesKey, s *series, h *host) verdict {
 		v.up = sizes{median: p.SizeMean, spread: 0.7 * p.SizeDev / max(1, p.SizeMean)}
 	}
 	v.slow = slow.at(math.Log(max(1, v.rhythm.median)))
-	v.reasons = append(v.reasons, testudo.Reason{Family: testudo.Base, Weight: prior + v.slow*(slowPrior-prior),
-		Text: "most programs that report again and again, at this pace, report to their makers"})
+	v.Put(testudo.Base, prior+v.slow*(slowPrior-prior), "most programs that report again and again, at this pace, report to their makers")
 	v.add(testudo.Timing, 4, s.timing(&v))
 	v.add(testudo.Volume, 2.5, s.volume(&v))
-	v.add(testudo.Rarity, 3.6, s.rarity(k, h))
-	v.add(testudo.Naming, 2, s.naming(k))
+	v.add(testudo.Rarity, 3.6, s.rarity(&v, k, h))
+	v.add(testudo.Naming, 2, s.naming(&v, k))
 	v.add(testudo.Crypto, 3, s.secrecy(&v, h))
-	v.add(testudo.Content, 3.8, s.content())
-	v.add(testudo.Company, 3, s.company())
+	v.add(testudo.Content, 3.8, s.content(&v))
+	v.add(testudo.Company, 3, s.company(&v))
 	v.add(testudo.Innocence, 8, s.innocence(&v, k))
 	return v
 }
 
-// evidence is the addends of one family before they are joined.
-type evidence struct {
-	weight float64
-	texts  []string
-}
-
-func (e *evidence) say(weight float64, format string, args ...any) {
-	e.weight += weight
-	e.texts = append(e.texts, fmt.Sprintf(format, args...))
-}
-
-func (v *verdict) add(f testudo.Family, limit float64, e evidence) {
-	if len(e.texts) > 0 {
-		v.reasons = append(v.reasons, testudo.Reason{Family: f, Weight: detector.Cap(e.weight, limit), Text: strings.Join(e.texts, "; ")})
+func (v *verdict) add(f testudo.Family, limit float64, e detector.Evidence) {
+	if e.Said {
+		v.Put(f, detector.Cap(e.Weight, limit), e.Text)
 	}
 }
 
@@ -88,7 +76,8 @@ func ofPulses(p testudo.Pulse) rhythm {
 // what they set off. Above 0.66, where memoryless sleep lies, it is people.
 var steady = curve{{0.02, 3.6}, {0.06, 3.2}, {0.12, 2.8}, {0.25, 2.2}, {0.36, 1.5}, {0.5, 0.8}, {0.62, 0.2}, {0.7, -0.5}, {0.8, -1.8}, {0.95, -3.5}}
 
-func (s *series) timing(v *verdict) (e evidence) {
+func (s *series) timing(v *verdict) (e detector.Evidence) {
+	e = v.Evidence()
 	r := v.rhythm
 	w := steady.at(r.spread)
 	chance := r.memoryless() && s.last.Sub(s.first) >= 3*time.Hour
@@ -102,64 +91,66 @@ func (s *series) timing(v *verdict) (e evidence) {
 	if v.inside {
 		every = "inside one conversation it speaks up"
 	}
-	e.say(w, "%s every %s, half of the gaps within %.0f %% of that (%d gaps)", every, period(r.median), 100*r.spread, r.n)
+	e.Say(w, "%s every %s, half of the gaps within %.0f %% of that (%d gaps)", every, pace(r.median), 100*r.spread, r.n)
 	if r.n >= window && s.beats >= 2*window && r.spread < 0.05 {
-		e.say(0.3, "%d reports without a change", s.beats)
+		e.Say(0.3, "%d reports without a change", s.beats)
 	}
 	if r.missed > 0 {
-		e.say(0, "%d gaps are a multiple of it, as when a report is lost", r.missed)
+		e.Say(0, "%d gaps are a multiple of it, as when a report is lost", r.missed)
 	}
 	if chance {
-		e.say(0.9+0.4*float64(b2i(r.n >= 32)), "the gaps scatter as by chance, without the silences between that people make")
+		e.Say(0.9+0.4*float64(b2i(r.n >= 32)), "the gaps scatter as by chance, without the silences between that people make")
 	}
 	if r.echo < -0.35 && r.spread > 0.08 && r.n >= 16 {
-		e.say(0.4, "late reports are made up for: they scatter around a fixed grid")
+		e.Say(0.4, "late reports are made up for: they scatter around a fixed grid")
 	}
-	if e.weight > 0 {
-		e.weight *= 1 - v.slow*(1-slowShare)
+	if e.Weight > 0 {
+		e.Weight *= 1 - v.slow*(1-slowShare)
 	}
 	return e
 }
 
-func (s *series) volume(v *verdict) (e evidence) {
+func (s *series) volume(v *verdict) (e detector.Evidence) {
+	e = v.Evidence()
 	if s.beats >= minBeats {
 		switch up, down := v.up.spread, v.down.spread; {
 		case up <= 0.05 && down <= 0.05:
-			e.say(1, "each report is of the same size, %.0f bytes out and %.0f in", v.up.median, v.down.median)
+			e.Say(1, "each report is of the same size, %.0f bytes out and %.0f in", v.up.median, v.down.median)
 		case up <= 0.3 && down <= 0.4:
-			e.say(0.5, "reports are of about the same size, %.0f bytes out and %.0f in", v.up.median, v.down.median)
+			e.Say(0.5, "reports are of about the same size, %.0f bytes out and %.0f in", v.up.median, v.down.median)
 		case up > 0.6 && down > 0.6:
-			e.say(-0.8, "sizes differ as when people read, %.0f bytes out and %.0f in", v.up.median, v.down.median)
+			e.Say(-0.8, "sizes differ as when people read, %.0f bytes out and %.0f in", v.up.median, v.down.median)
 		}
 		if v.down.median > 40_000 {
-			e.say(-1.2, "much comes in, %.0f bytes a report", v.down.median)
+			e.Say(-1.2, "much comes in, %.0f bytes a report", v.down.median)
 		}
 	}
 	if v.inside && v.up.spread <= 0.05 && v.up.median > 0 {
-		e.say(0.7, "each is of the same size, %.0f bytes", v.up.median)
+		e.Say(0.7, "each is of the same size, %.0f bytes", v.up.median)
 	}
 	span := s.last.Sub(s.first)
 	if all := int(span/time.Hour) + 1; span >= 4*time.Hour {
 		share := float64(s.hours) / float64(all)
 		switch {
 		case share >= 0.8:
-			e.say(0.6, "it reported in %d of %d hours", s.hours, all)
+			e.Say(0.6, "it reported in %d of %d hours", s.hours, all)
 		case share >= 0.3:
-			e.say(0.4, "it reported in %d of %d hours", s.hours, all)
+			e.Say(0.4, "it reported in %d of %d hours", s.hours, all)
 		}
 		if bits.OnesCount32(s.clock) >= 20 && span >= 20*time.Hour {
-			e.say(0.2, "day and night")
+			e.Say(0.2, "day and night")
 		}
 	}
 	if s.beats >= 60 {
-		e.say(0.2, "%d reports", s.beats)
+		e.Say(0.2, "%d reports", s.beats)
 	}
 	return e
 }
 
 // rarity weighs how new and how alone the place is. What was in use when
 // watching began belongs here far more often than not.
-func (s *series) rarity(k seriesKey, h *host) (e evidence) {
+func (s *series) rarity(v *verdict, k seriesKey, h *host) (e detector.Evidence) {
+	e = v.Evidence()
 	c := &s.about
 	if c.Known < settled || h.hours < lived || k.inbound {
 		return e
@@ -167,134 +158,139 @@ func (s *series) rarity(k seriesKey, h *host) (e evidence) {
 	fresh := s.began >= settled && s.lived >= lived
 	switch {
 	case fresh:
-		e.say(0.8, "nobody here used it in the first %s of watching", hours(s.began))
+		e.Say(0.8, "nobody here used it in the first %s of watching", watched(s.began))
 	case s.began < atOnce || s.lived <= 2:
-		e.say(-1.5, "it was in use when watching began, %s before", hours(c.Known))
+		e.Say(-1.5, "it was in use when watching began, %s before", watched(c.Known))
 	}
 	if c.PeerHosts <= 1 && c.HostsSeen >= 8 {
-		e.say(0.5, "of %d hosts here only this one goes there", c.HostsSeen)
+		e.Say(0.5, "of %d hosts here only this one goes there", c.HostsSeen)
 	}
 	if fresh && h.served >= serving {
-		e.say(2.3, "a machine that serves others (%d visits answered) has taken up a new habit", h.served)
+		e.Say(2.3, "a machine that serves others (%d visits answered) has taken up a new habit", h.served)
 	}
 	return e
 }
 
-func (s *series) naming(k seriesKey) (e evidence) {
+func (s *series) naming(v *verdict, k seriesKey) (e detector.Evidence) {
+	e = v.Evidence()
 	switch {
 	case k.inbound:
 	case s.name == "" && s.web.bareHost > 0:
-		e.say(1.5, "requests go to a bare address, and say so")
+		e.Say(1.5, "requests go to a bare address, and say so")
 	case s.name == "":
-		e.say(1, "it goes to a bare address that no name was asked for")
+		e.Say(1, "it goes to a bare address that no name was asked for")
 	}
 	return e
 }
 
-func (s *series) secrecy(v *verdict, h *host) (e evidence) {
+func (s *series) secrecy(v *verdict, h *host) (e detector.Evidence) {
+	e = v.Evidence()
 	c := &s.crypto
 	if c.handshakes == 0 {
 		return e
 	}
 	switch {
 	case c.selfMade && c.foreign:
-		e.say(2.2, "the server shows a certificate of its own making, for another name")
+		e.Say(2.2, "the server shows a certificate of its own making, for another name")
 	case c.selfMade:
-		e.say(1.8, "the server shows a certificate of its own making")
+		e.Say(1.8, "the server shows a certificate of its own making")
 	case c.public && c.foreign:
-		e.say(0.8, "the certificate is for another name")
+		e.Say(0.8, "the certificate is for another name")
 	}
 	if c.selfMade && c.age > 0 && c.age < 30*24*time.Hour {
-		e.say(0.5, "made %.0f days ago", c.age.Hours()/24)
+		e.Say(0.5, "made %.0f days ago", c.age.Hours()/24)
 	}
 	switch {
 	case c.nameless > c.handshakes/2 && s.name == "" && strings.Contains(s.service, "quic"):
-		e.say(1.2, "a QUIC client that names no server, as no browser does")
+		e.Say(1.2, "a QUIC client that names no server, as no browser does")
 	case c.nameless > c.handshakes/2 && s.name == "":
-		e.say(0.4, "the client names no server")
+		e.Say(0.4, "the client names no server")
 	}
 	if s.print != 0 && h.peculiar(s.print) {
-		e.say(0.4, "the host greets no other server with this fingerprint")
+		e.Say(0.4, "the host greets no other server with this fingerprint")
 	}
 	if c.handshakes >= minBeats && c.resumed == 0 && v.rhythm.median < 30 && v.rhythm.median > 0 && !v.inside {
-		e.say(1, "%d full handshakes one after the other, none resumed nor kept open", c.handshakes)
+		e.Say(1, "%d full handshakes one after the other, none resumed nor kept open", c.handshakes)
 	}
 	return e
 }
 
-func (s *series) content() (e evidence) {
+func (s *series) content(v *verdict) (e detector.Evidence) {
+	e = v.Evidence()
 	w := &s.web
 	if w.requests < minBeats {
 		return e
 	}
 	n := float64(w.requests)
 	if few, bare := float64(w.hits)/n, float64(w.noReferrer)/n; few >= 0.85 && bare >= 0.9 && w.files == 0 {
-		e.say(1, "%d requests for the same few paths, from no page", w.requests)
+		e.Say(1, "%d requests for the same few paths, from no page", w.requests)
 	}
 	if w.pretends > w.requests/2 {
-		e.say(1.8, "the client calls itself a browser and sends none of the headers browsers send")
+		e.Say(1.8, "the client calls itself a browser and sends none of the headers browsers send")
 		if w.orphans > w.requests/2 {
-			e.say(0.9, "and posts from no page")
+			e.Say(0.9, "and posts from no page")
 		}
 	}
 	if float64(w.dense) >= 0.3*n {
-		e.say(0.8, "%d of the bodies sent are no text", w.dense)
+		e.Say(0.8, "%d of the bodies sent are no text", w.dense)
 	}
 	if w.noHost > w.requests/2 {
-		e.say(2.5, "requests name no host, which every browser and library does")
+		e.Say(2.5, "requests name no host, which every browser and library does")
 	}
 	if float64(w.noReferrer) < 0.5*n {
-		e.say(-1.5, "requests come from pages somebody has open")
+		e.Say(-1.5, "requests come from pages somebody has open")
 	}
 	if w.browses > w.requests/2 && float64(w.noReferrer) < 0.9*n {
-		e.say(-0.5, "the client sends what browsers send")
+		e.Say(-0.5, "the client sends what browsers send")
 	}
 	if float64(w.files) > 0.2*n {
-		e.say(-1.5, "it fetches pictures, scripts or styles")
+		e.Say(-1.5, "it fetches pictures, scripts or styles")
 	}
 	return e
 }
 
-func (s *series) company() (e evidence) {
+func (s *series) company(v *verdict) (e detector.Evidence) {
+	e = v.Evidence()
 	c := &s.about
 	if s.crypto.selfMade && s.crypto.keyPeers >= 2 {
-		e.say(2.5, "the same key was shown to our hosts at %d different places", s.crypto.keyPeers)
+		e.Say(2.5, "the same key was shown to our hosts at %d different places", s.crypto.keyPeers)
 	}
 	share := float64(c.PeerHosts) / math.Max(1, float64(c.HostsSeen))
 	switch {
 	case c.PeerHosts >= 4 && share >= 0.2:
-		e.say(-3, "%d of %d hosts here use it", c.PeerHosts, c.HostsSeen)
+		e.Say(-3, "%d of %d hosts here use it", c.PeerHosts, c.HostsSeen)
 	case c.PeerHosts >= 3 && share >= 0.04:
-		e.say(-1.5, "%d of %d hosts here use it", c.PeerHosts, c.HostsSeen)
+		e.Say(-1.5, "%d of %d hosts here use it", c.PeerHosts, c.HostsSeen)
 	}
 	return e
 }
 
-func (s *series) innocence(v *verdict, k seriesKey) (e evidence) {
+func (s *series) innocence(v *verdict, k seriesKey) (e detector.Evidence) {
+	e = v.Evidence()
 	c := &s.about
 	if c.Internal {
-		e.say(-3.5, "both ends are ours: monitoring and services do this all day")
+		e.Say(-3.5, "both ends are ours: monitoring and services do this all day")
 	}
 	if c.PeerRole&(testudo.RoleResolver|testudo.RoleTime) != 0 {
-		e.say(-4, "the peer gives names or time")
+		e.Say(-4, "the peer gives names or time")
 	}
 	if c.PeerRole&testudo.RoleMail != 0 || mail(s.service) {
-		e.say(-3, "a mailbox is looked into")
+		e.Say(-3, "a mailbox is looked into")
 	}
 	if s.asked >= minBeats && 4*s.answered < s.asked {
-		e.say(-2, "%d of %d attempts were not answered", s.asked-s.answered, s.asked)
+		e.Say(-2, "%d of %d attempts were not answered", s.asked-s.answered, s.asked)
 	}
 	if s.beats >= minBeats && v.up.median+v.down.median == 0 {
-		e.say(-2.5, "nothing is said in them")
+		e.Say(-2.5, "nothing is said in them")
 	}
 	if c.Shared {
-		e.say(-0.7, "the address serves many unrelated names")
+		e.Say(-0.7, "the address serves many unrelated names")
 	}
 	if v.inside && s.service != "" {
-		e.say(-2, "%s keeps conversations open by such signs of life", s.service)
+		e.Say(-2, "%s keeps conversations open by such signs of life", s.service)
 	}
 	if k.inbound && s.web.noHost == 0 {
-		e.say(-3, "it is the peer that calls, as monitoring from outside does")
+		e.Say(-3, "it is the peer that calls, as monitoring from outside does")
 	}
 	return e
 }
@@ -322,4 +318,8 @@ func period(seconds float64) string {
 	return fmt.Sprintf("%.1f h", seconds/3600)
 }
 
-func hours(d time.Duration) string { return fmt.Sprintf("%.0f h", d.Hours()) }
+func pace(seconds float64) detector.Amount { return detector.Amount{In: period, Of: seconds} }
+
+func watched(d time.Duration) detector.Amount { return detector.Amount{In: hours, Of: d.Hours()} }
+
+func hours(x float64) string { return fmt.Sprintf("%.0f h", x) }

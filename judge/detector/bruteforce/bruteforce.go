@@ -6,6 +6,7 @@ package bruteforce
 import (
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -180,9 +181,35 @@ func (m *memory) http(r *testudo.HTTP, out *detector.Out) {
 	switch {
 	case r.Username != "" && r.HasResponse:
 		m.add(r, byHTTPAuth, r.Username, b2i(r.Status == 401 || r.Status == 407), r.Status < 400, out)
-	case r.Method == "POST" && r.HasResponse && r.RequestLen > 0 && r.RequestLen < 2048 && r.RequestText > 0.9:
+	case r.Method == "POST" && r.HasResponse && r.RequestLen > 0 && r.RequestLen < 2048 && r.RequestText > 0.9 && asks(r):
 		m.form(r, out)
 	}
+}
+
+// asks tells whether a post is a log-in: the server refuses it by its status,
+// or it carries a field that asks for a secret.
+func asks(r *testudo.HTTP) bool {
+	return refused(r.Status) || secret(r.RequestHead) || secret(r.URI)
+}
+
+func refused(status int) bool { return status == 401 || status == 403 || status == 429 }
+
+// secret finds the words by which forms in most languages of the web name
+// the field of a secret.
+func secret(s string) bool {
+	s = strings.ToLower(s)
+	for _, word := range []string{"pass", "pwd", "passwort", "contras", "senha", "parol", "haslo", "pin=", "login"} {
+		if strings.Contains(s, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// admits tells whether an answer looks like a log-in that worked: it sends
+// the user on, or gives him a session.
+func admits(r *testudo.HTTP) bool {
+	return r.Status >= 300 && r.Status < 400 || r.Status < 300 && strings.Contains(r.ResponseHeaders, "set-cookie")
 }
 
 // form counts posts of one form whose answers are all alike: an answer that
@@ -190,7 +217,7 @@ func (m *memory) http(r *testudo.HTTP, out *detector.Out) {
 func (m *memory) form(r *testudo.HTTP, out *detector.Out) {
 	uri := path(r.URI)
 	answer := int64(r.Status)<<32 | r.ResponseLen/64
-	denied := r.Status == 401 || r.Status == 403 || r.Status == 429
+	denied := refused(r.Status)
 	t, isNew := m.targets.Put(key{to: r.ID.Resp.Addr(), port: r.ID.Resp.Port(), way: byHTTPForm})
 	if isNew || t.target != uri && t.level < 1 {
 		*t = target{series: series{first: r.Time, last: r.Time, target: uri, length: answer}}
@@ -206,7 +233,7 @@ func (m *memory) form(r *testudo.HTTP, out *detector.Out) {
 		m.add(r, byHTTPForm, "", 0, true, out) // this server says so when it refuses
 	case answer == t.length:
 		m.add(r, byHTTPForm, "", 1, false, out)
-	case t.failed >= 2*enough:
+	case t.failed >= 2*enough && admits(r):
 		m.add(r, byHTTPForm, "", 0, true, out)
 	case t.level < 1:
 		t.length = answer // what most answers look like is still being learned

@@ -19,9 +19,13 @@ func (s *series) claim(k key, t *target) testudo.Sighting {
 	if t != nil {
 		who = fmt.Sprintf("%d machines together", t.nwho+t.more)
 	}
+	what := "failed log-ins"
+	if k.way == byShape || k.way == bySession {
+		what = "conversations of one shape"
+	}
 	reasons := []testudo.Reason{
 		{Family: testudo.Base, Weight: -4, Text: "people and programs mistype and forget"},
-		{Family: testudo.Volume, Weight: detector.Cap(1.6*math.Log2(float64(s.failed)/4), 6), Text: fmt.Sprintf("%d log-ins failed in %s", s.failed, took.Round(time.Second))},
+		{Family: testudo.Volume, Weight: detector.Cap(1.6*math.Log2(float64(s.failed)/4), 6), Text: fmt.Sprintf("%d %s in %s", s.failed, what, took.Round(time.Second))},
 		{Family: testudo.Timing, Weight: detector.Cap(math.Log2(rate/2+0.5), 2), Text: fmt.Sprintf("%.1f a minute at worst; a person manages about two", rate)},
 	}
 	add := func(f testudo.Family, w float64, text string) {
@@ -44,12 +48,12 @@ func (s *series) claim(k key, t *target) testudo.Sighting {
 	switch {
 	case k.way == byShape:
 		title = fmt.Sprintf("%s begins the same short conversation over and over with %s", who, where)
-		add(testudo.Innocence, -3, "no protocol said that a log-in failed; a monitor or a pool would look alike")
+		add(testudo.Innocence, -4.5, "no protocol said that a log-in failed; a monitor, a pool or a directory's clients look alike")
 		outcome = testudo.Attempt
 	case s.gotIn != 0:
-		title = fmt.Sprintf("%s broke into %s after %d failed log-ins", who, where, s.failed)
+		title = fmt.Sprintf("%s broke into %s after %d %s", who, where, s.failed, what)
 		if t != nil {
-			title = fmt.Sprintf("%v broke into %s after %d failed log-ins by %s", t.winner(), where, s.failed, who)
+			title = fmt.Sprintf("%v broke into %s after %d %s by %s", t.winner(), where, s.failed, what, who)
 		}
 		add(testudo.Content, 1.5, "then one worked")
 		outcome = testudo.Success
@@ -64,7 +68,7 @@ func (s *series) claim(k key, t *target) testudo.Sighting {
 		Detector: "bruteforce", Key: fmt.Sprintf("%v %s %d %s", k.from, k.to, k.port, wayNames[k.way]),
 		Kind: testudo.Intrusion, Outcome: outcome, First: s.first, Last: s.last,
 		Victims: []netip.Addr{k.to}, Title: title,
-		Summary:    fmt.Sprintf("%d failed log-ins at %s in %s", s.failed, where, took.Round(time.Second)),
+		Summary:    fmt.Sprintf("%d %s at %s in %s", s.failed, what, where, took.Round(time.Second)),
 		Reasons:    reasons,
 		Innocent:   "a program with an outdated password, or a tester of our own",
 		Techniques: []string{"T1110"},

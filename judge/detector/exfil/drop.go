@@ -13,7 +13,7 @@ type drop struct {
 	first, last testudo.Time
 	count, told int
 	bytes       int64
-	best        verdict
+	best        detector.Verdict
 	what        string // what was done, of the best: "mails a report on itself to"
 	detail      string
 	innocent    string
@@ -27,7 +27,7 @@ type drop struct {
 
 // report is one message, file or request that may be stolen goods.
 type report struct {
-	verdict
+	detector.Verdict
 	what, detail, innocent string
 	techniques             []string
 	bytes                  int64
@@ -39,7 +39,7 @@ func (m *memory) note(w way, r *testudo.Meta, rep report, out *detector.Out) {
 	if isNew || d.first == 0 {
 		d.first = r.Time
 	}
-	if rep.logit <= -2 {
+	if rep.Logit() <= -2 {
 		return
 	}
 	m.drops.Keep(w, true)
@@ -50,10 +50,10 @@ func (m *memory) note(w way, r *testudo.Meta, rep report, out *detector.Out) {
 		d.uids[d.nuids] = r.UID
 		d.nuids++
 	}
-	better := d.best.reasons == nil || rep.logit > d.best.logit
-	grew := rep.logit > d.best.logit+1
+	better := d.best.Reasons == nil || rep.Logit() > d.best.Logit()
+	grew := rep.Logit() > d.best.Logit()+1
 	if better {
-		d.best, d.what, d.detail, d.innocent, d.techniques = rep.verdict, rep.what, rep.detail, rep.innocent, rep.techniques
+		d.best, d.what, d.detail, d.innocent, d.techniques = rep.Verdict, rep.what, rep.detail, rep.innocent, rep.techniques
 		d.server = testudo.Server{
 			Address: r.ID.Resp.Addr(), Role: testudo.ExfilSink, Shared: r.About.Shared,
 			Ports: []string{fmt.Sprintf("%s/%d", r.ID.Proto, r.ID.Resp.Port())},
@@ -62,7 +62,7 @@ func (m *memory) note(w way, r *testudo.Meta, rep report, out *detector.Out) {
 			d.server.Names = []string{r.About.Name}
 		}
 	}
-	if d.best.logit > 0 && (d.told == 0 || grew || d.count >= 2*d.told) {
+	if d.best.Logit() > 0 && (d.told == 0 || grew || d.count >= 2*d.told) {
 		d.told = d.count
 		out.Claim(d.claim(w))
 	}
@@ -79,7 +79,7 @@ func (d *drop) claim(w way) testudo.Sighting {
 		Victims: []netip.Addr{w.host}, Servers: []testudo.Server{d.server},
 		Title:    fmt.Sprintf("%s %s %s", w.host, d.what, where),
 		Summary:  fmt.Sprintf("%s, %s in all: %s", plural(d.count, "report"), size(d.bytes), d.detail),
-		Reasons:  d.best.reasons,
+		Reasons:  d.best.Reasons,
 		Innocent: d.innocent,
 		Evidence: []testudo.Fact{
 			{Name: "count", Value: d.count}, {Name: "bytes_out", Value: d.bytes}, {Name: "what", Value: d.detail},

@@ -200,8 +200,8 @@ func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 	}
 	for w, f := range m.ways.All {
 		if f.pieces >= fewest && f.pieces > f.told {
-			if v := f.weigh(); v.logit > 0 {
-				out.Claim(f.claim(w, v))
+			if f.weigh(false).Logit() > 0 {
+				out.Claim(f.claim(w))
 			}
 		}
 	}

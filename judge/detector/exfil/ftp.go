@@ -34,10 +34,10 @@ func (m *memory) ftp(r *testudo.FTP, h *host, out *detector.Out) {
 	if d.session != r.UID {
 		d.session, d.looked = r.UID, false
 	}
-	var v verdict
-	v.add(testudo.Base, -5.5, "files are uploaded all day")
+	v := detector.Verdict{Telling: true}
+	v.Add(testudo.Base, -5.5, "files are uploaded all day")
 	name := path.Base(strings.ReplaceAll(r.Arg, "\\", "/"))
-	v.family(testudo.Naming, fileName(name, h), 5)
+	fileName(name, h).addTo(&v, testudo.Naming, 5)
 	var content evidence
 	if kind := reportKind(name); kind != "" {
 		content.note(0.7, "a %s, as reports are", kind)
@@ -45,15 +45,15 @@ func (m *memory) ftp(r *testudo.FTP, h *host, out *detector.Out) {
 	if strings.Contains(r.User, "@") {
 		content.note(0.3, "into an account at a hosting provider")
 	}
-	v.family(testudo.Content, content, 1.5)
+	content.addTo(&v, testudo.Content, 1.5)
 	if d.looked {
-		v.add(testudo.Innocence, -1.2, "folders were listed or files fetched, as people and synchronising programs do")
+		v.Add(testudo.Innocence, -1.2, "folders were listed or files fetched, as people and synchronising programs do")
 	} else {
-		v.add(testudo.Timing, 0.8, "stored right after log-in, without a look around")
+		v.Add(testudo.Timing, 0.8, "stored right after log-in, without a look around")
 	}
 	weighRarity(&v, &r.About, r.Time, 0.5)
 	m.note(w, &r.Meta, report{
-		verdict: v.sum(), bytes: r.FileSize, what: "stores a report on itself by FTP at", detail: fmt.Sprintf("file %q", short(name)),
+		Verdict: v, bytes: r.FileSize, what: "stores a report on itself by FTP at", detail: fmt.Sprintf("file %q", short(name)),
 		innocent:   "a job that delivers files named for machine and time, such as a backup or a camera",
 		techniques: []string{"T1048.003", "T1071.002"},
 	}, out)

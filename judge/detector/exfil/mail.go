@@ -16,8 +16,8 @@ func (m *memory) mail(r *testudo.SMTP, h *host, out *detector.Out) {
 	if r.BodyLen == 0 && len(r.Attachments) == 0 {
 		return
 	}
-	var v verdict
-	v.add(testudo.Base, -6.5, "mail is sent all day")
+	v := detector.Verdict{Telling: true}
+	v.Add(testudo.Base, -6.5, "mail is sent all day")
 	var content evidence
 	l := listing(r.BodyHead)
 	if l.system >= 3 {
@@ -29,8 +29,8 @@ func (m *memory) mail(r *testudo.SMTP, h *host, out *detector.Out) {
 	if len(r.Attachments) > 0 && !r.HTML && len(r.BodyHead) < 200 {
 		content.note(0.4, "it carries %s and little text", plural(len(r.Attachments), "file"))
 	}
-	v.family(testudo.Content, content, 5.5)
-	v.family(testudo.Naming, mailNames(r, h), 4)
+	content.addTo(&v, testudo.Content, 5.5)
+	mailNames(r, h).addTo(&v, testudo.Naming, 4)
 	var program evidence
 	if r.UserAgent == "" && r.MsgID == "" {
 		program.note(0.6, "no mail program named itself or numbered the message")
@@ -41,17 +41,17 @@ func (m *memory) mail(r *testudo.SMTP, h *host, out *detector.Out) {
 	if r.AuthOK {
 		program.note(0.6, "it logged in at a server outside")
 	}
-	v.family(testudo.Crypto, program, 2)
+	program.addTo(&v, testudo.Crypto, 2)
 	weighRarity(&v, &r.About, r.Time, 0.5)
 	if r.UserAgent != "" {
-		v.add(testudo.Innocence, -1.5, "a mail program named itself")
+		v.Add(testudo.Innocence, -1.5, "a mail program named itself")
 	}
 	detail := fmt.Sprintf("subject %q", short(r.Subject))
 	if len(r.Attachments) > 0 {
 		detail += fmt.Sprintf(", attached %q", short(r.Attachments[0]))
 	}
 	m.note(wayOf(&r.Meta, byMail), &r.Meta, report{
-		verdict: v.sum(), bytes: r.BodyLen, what: "mails a report on itself through", detail: detail,
+		Verdict: v, bytes: r.BodyLen, what: "mails a report on itself through", detail: detail,
 		innocent:   "a notice that a device or a backup sends about itself",
 		techniques: []string{"T1048.003", "T1071.003", "T1555"},
 	}, out)

@@ -22,27 +22,27 @@ func (m *memory) post(r *testudo.HTTP, h *host, out *detector.Out) {
 	if !browser && r.UserAgent != "" || has(r, "accept") && has(r, "accept-language") {
 		return // says what it is, or all that a browser says
 	}
-	var v verdict
-	v.add(testudo.Base, -5, "forms and programs post data all day")
-	v.family(testudo.Crypto, shape(r, browser), 3.5)
-	v.family(testudo.Content, body(r), 3)
-	v.family(testudo.Naming, target(r, h), 3)
+	v := detector.Verdict{Telling: true}
+	v.Add(testudo.Base, -5, "forms and programs post data all day")
+	shape(r, browser).addTo(&v, testudo.Crypto, 3.5)
+	body(r).addTo(&v, testudo.Content, 3)
+	target(r, h).addTo(&v, testudo.Naming, 3)
 	switch {
 	case r.RequestLen > 4*r.ResponseLen && r.HasResponse:
-		v.add(testudo.Volume, 0.5, "%s sent, %s came back", size(r.RequestLen), size(r.ResponseLen))
+		v.Add(testudo.Volume, 0.5, "%s sent, %s came back", size(r.RequestLen), size(r.ResponseLen))
 	case r.ResponseLen > 10*r.RequestLen:
-		v.add(testudo.Volume, -0.7, "%s sent, %s came back", size(r.RequestLen), size(r.ResponseLen))
+		v.Add(testudo.Volume, -0.7, "%s sent, %s came back", size(r.RequestLen), size(r.ResponseLen))
 	}
 	weighRarity(&v, &r.About, r.Time, 0.5)
 	if r.Status >= 400 {
-		v.add(testudo.Innocence, -0.5, "the server refused it (%d)", r.Status)
+		v.Add(testudo.Innocence, -0.5, "the server refused it (%d)", r.Status)
 	}
 	what := "posts encoded data, as no browser does, to"
 	if !browser {
 		what = "posts data by a program without a name to"
 	}
 	m.note(wayOf(&r.Meta, byHTTP), &r.Meta, report{
-		verdict: v.sum(), bytes: r.RequestLen, what: what, detail: fmt.Sprintf("%s %s", r.Method, short(r.URI)),
+		Verdict: v, bytes: r.RequestLen, what: what, detail: fmt.Sprintf("%s %s", r.Method, short(r.URI)),
 		innocent:   "an updater, a toolbar or a device that calls itself a browser",
 		techniques: []string{"T1041", "T1071.001", "T1132.001"},
 	}, out)

@@ -50,11 +50,11 @@ func (m *memory) conn(c *testudo.Conn, out *detector.Out) {
 		return
 	}
 	f.due = f.pieces + f.pieces/4 + 1
-	v := f.weigh()
-	m.ways.Keep(w, v.logit > -2)
-	if v.logit > 0 && (f.told == 0 || v.logit > f.logit+1 || f.pieces >= 2*f.told) {
-		f.told, f.logit = f.pieces, v.logit
-		out.Claim(f.claim(w, v))
+	logit := f.weigh(false).Logit()
+	m.ways.Keep(w, logit > -2)
+	if logit > 0 && (f.told == 0 || logit > f.logit+1 || f.pieces >= 2*f.told) {
+		f.told, f.logit = f.pieces, logit
+		out.Claim(f.claim(w))
 	}
 }
 
@@ -95,13 +95,13 @@ func (f *flow) add(c *testudo.Conn) bool {
 	return true
 }
 
-func (f *flow) weigh() verdict {
-	var v verdict
-	v.add(testudo.Base, -7.5, "large uploads are made all day")
-	v.add(testudo.Volume, max(-2, min(3, math.Log2(float64(f.carried)/5e5))), "%s sent, %s came back", size(f.sent), size(f.got))
+func (f *flow) weigh(telling bool) detector.Verdict {
+	v := detector.Verdict{Telling: telling}
+	v.Add(testudo.Base, -7.5, "large uploads are made all day")
+	v.Add(testudo.Volume, max(-2, min(3, math.Log2(float64(f.carried)/5e5))), "%s sent, %s came back", bytes(f.sent), bytes(f.got))
 	share := float64(f.pieces) / float64(max(f.pieces, f.conns))
 	ratio := float64(f.sent) / float64(f.got+1)
-	v.add(testudo.Content, max(-2, min(2.5, math.Log2(ratio/1.5)*0.8))+min(0, 2*(share-0.7)), "%.1f times as much goes out as comes in; %.0f%% of the conversations are uploads", ratio, 100*share)
+	v.Add(testudo.Content, max(-2, min(2.5, math.Log2(ratio/1.5)*0.8))+min(0, 2*(share-0.7)), "%.1f times as much goes out as comes in; %.0f%% of the conversations are uploads", ratio, 100*share)
 	n := bits.OnesCount32(f.hours)
 	switch lasts := f.last.Sub(f.first); {
 	case f.pieces >= 8 && n >= 4 && f.largest*3 < f.carried:
@@ -109,28 +109,28 @@ func (f *flow) weigh() verdict {
 		if f.night*2 > f.pieces {
 			w = 2.5
 		}
-		v.add(testudo.Timing, w, "in %d pieces of at most %s spread over %s", f.pieces, size(f.largest), span(lasts))
+		v.Add(testudo.Timing, w, "in %d pieces of at most %s spread over %s", f.pieces, bytes(f.largest), lasting(lasts))
 	case f.pieces < 3 || lasts < time.Hour:
-		v.add(testudo.Timing, -1.5, "all in one go")
+		v.Add(testudo.Timing, -1.5, "all in one go")
 	}
 	if began := f.last.Add(-f.about.Known); f.about.PeerSince.Sub(began) < longWatch {
-		v.add(testudo.Rarity, -2, "it may be an old habit: the place was already used in the first day of watching")
+		v.Add(testudo.Rarity, -2, "it may be an old habit: the place was already used in the first day of watching")
 	} else {
 		weighRarity(&v, &f.about, f.last, 1.5)
 	}
 	if f.selfMade {
-		v.add(testudo.Crypto, 1.5, "the server vouches for itself alone")
+		v.Add(testudo.Crypto, 1.5, "the server vouches for itself alone")
 	}
 	if !f.named {
-		v.add(testudo.Naming, 1, "to a bare address")
+		v.Add(testudo.Naming, 1, "to a bare address")
 	}
 	if f.about.Shared {
-		v.add(testudo.Innocence, -1, "the address serves many names")
+		v.Add(testudo.Innocence, -1, "the address serves many names")
 	}
-	return v.sum()
+	return v
 }
 
-func (f *flow) claim(w way, v verdict) testudo.Sighting {
+func (f *flow) claim(w way) testudo.Sighting {
 	server := testudo.Server{Role: testudo.ExfilSink, Ports: []string{fmt.Sprintf("%s/%d", f.proto, f.port)}, Shared: f.about.Shared}
 	if !f.many || !f.named {
 		server.Address = f.address
@@ -145,7 +145,7 @@ func (f *flow) claim(w way, v verdict) testudo.Sighting {
 		First: f.first, Last: f.last, Victims: []netip.Addr{w.host}, Servers: []testudo.Server{server},
 		Title:    fmt.Sprintf("%s sends %s out to %s in %d pieces", w.host, size(f.sent), where, f.pieces),
 		Summary:  fmt.Sprintf("%s out and %s in over %s, %d uploads", size(f.sent), size(f.got), span(f.last.Sub(f.first)), f.pieces),
-		Reasons:  v.reasons,
+		Reasons:  f.weigh(true).Reasons,
 		Innocent: "a backup, a file share or a new service that somebody began to use",
 		Evidence: []testudo.Fact{
 			{Name: "bytes_out", Value: f.sent}, {Name: "bytes_in", Value: f.got}, {Name: "uploads", Value: f.pieces},

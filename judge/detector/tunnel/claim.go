@@ -7,7 +7,7 @@ import (
 	"github.com/testudo-shield/testudo"
 )
 
-func (z *zone) claim(k zoneKey, v verdict) testudo.Sighting {
+func (z *zone) claim(k zoneKey) testudo.Sighting {
 	victims := z.clients(k)
 	server := testudo.Server{Role: testudo.TunnelEnd}
 	where := k.domain
@@ -50,7 +50,7 @@ func (z *zone) claim(k zoneKey, v verdict) testudo.Sighting {
 		First: z.first, Last: z.last, Victims: victims, Servers: []testudo.Server{server},
 		Title:    fmt.Sprintf("%s carries data in DNS questions about %s", who, where),
 		Summary:  fmt.Sprintf("%d questions in %s, %s different names, %s %s", z.asked(), span(z.first, z.last), count(z.differing()), size(z.up+z.down), way),
-		Reasons:  v.reasons,
+		Reasons:  z.weigh(k, true).Reasons,
 		Innocent: "a reputation or blocklist service, a content network that marks its visitors, or a resolver's own tests",
 		Evidence: []testudo.Fact{
 			{Name: "queries", Value: z.asked()}, {Name: "names", Value: int(z.differing())}, {Name: "encoded_names", Value: int(min(z.coded, z.differing()))},

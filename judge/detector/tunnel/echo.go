@@ -42,11 +42,11 @@ func (m *memory) echo(r *testudo.ICMPEcho, out *detector.Out) {
 	if e.differ+e.unasked+e.strange == 0 {
 		return
 	}
-	v := e.weigh()
-	m.lines.Keep(l, v.logit > -2)
-	if v.logit > 0 && (e.told == 0 || v.logit > e.logit+1 || e.packets >= 2*e.told) {
-		e.told, e.logit = e.packets, v.logit
-		out.Claim(e.claim(l, v))
+	logit := e.weigh(false).Logit()
+	m.lines.Keep(l, logit > -2)
+	if logit > 0 && (e.told == 0 || logit > e.logit+1 || e.packets >= 2*e.told) {
+		e.told, e.logit = e.packets, logit
+		out.Claim(e.claim(l))
 	}
 }
 
@@ -95,9 +95,9 @@ func isPattern(head string) bool {
 	return same >= most || row >= most
 }
 
-func (e *echo) weigh() verdict {
-	var v verdict
-	v.add(testudo.Base, -6, "echoes are sent all day to see who is there")
+func (e *echo) weigh(telling bool) detector.Verdict {
+	v := detector.Verdict{Telling: telling}
+	v.Add(testudo.Base, -6, "echoes are sent all day to see who is there")
 	w, why := 0.0, ""
 	if e.differ >= 2 {
 		w, why = min(5, 1.5*math.Log2(float64(e.differ))+1), fmt.Sprintf("%d of %d replies do not give back what was sent", e.differ, e.replies)
@@ -118,22 +118,22 @@ func (e *echo) weigh() verdict {
 			w += x / 3
 		}
 	}
-	v.add(testudo.Content, min(6, w), "%s", why)
-	v.add(testudo.Volume, detector.Cap(math.Log2(float64(e.bytes+1)/3000)/1.5, 3), "%s of payload in %d echoes, up to %d bytes each", size(float64(e.bytes)), e.packets, e.largest)
+	v.Add(testudo.Content, min(6, w), "%s", why)
+	v.Add(testudo.Volume, detector.Cap(math.Log2(float64(e.bytes+1)/3000)/1.5, 3), "%s of payload in %d echoes, up to %d bytes each", size(float64(e.bytes)), e.packets, e.largest)
 	if e.both {
-		v.add(testudo.Innocence, -0.5, "both ends are ours")
+		v.Add(testudo.Innocence, -0.5, "both ends are ours")
 	}
-	return v.sum()
+	return v
 }
 
-func (e *echo) claim(l line, v verdict) testudo.Sighting {
+func (e *echo) claim(l line) testudo.Sighting {
 	s := testudo.Sighting{
 		Detector: "tunnel", Key: fmt.Sprintf("icmp %s %s", l.host, l.peer), Kind: testudo.Espionage, Outcome: testudo.Success,
 		First: e.first, Last: e.last, Victims: []netip.Addr{l.host},
 		Servers:  []testudo.Server{{Address: l.peer, Role: testudo.TunnelEnd, Ports: []string{"icmp"}}},
 		Title:    fmt.Sprintf("%s carries data in ICMP echoes to %s", l.host, l.peer),
 		Summary:  fmt.Sprintf("%d requests and %d replies with %s of payload in %s", e.requests, e.replies, size(float64(e.bytes)), span(e.first, e.last)),
-		Reasons:  v.reasons,
+		Reasons:  e.weigh(true).Reasons,
 		Innocent: "a test of the line with random payload, or a broken device on the way that changes packets",
 		Evidence: []testudo.Fact{
 			{Name: "requests", Value: e.requests}, {Name: "replies", Value: e.replies}, {Name: "bytes", Value: e.bytes},

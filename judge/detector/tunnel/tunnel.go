@@ -103,14 +103,13 @@ func keyOf(r *testudo.DNS) (zoneKey, bool) {
 	}
 	e := endsOf(r)
 	last := name[strings.LastIndexByte(name, '.')+1:]
-	domain, public := detector.Registered(name)
-	if !public && (len(last) > 12 || strings.ContainsAny(last, "0123456789\\")) {
+	if !r.About.QueryPublic && (len(last) > 12 || strings.ContainsAny(last, "0123456789\\")) {
 		return zoneKey{server: e.server}, true
 	}
 	if e.serverLocal && !e.clientLocal || len(last) == len(name) {
 		return zoneKey{}, false
 	}
-	return zoneKey{domain: domain}, true
+	return zoneKey{domain: r.About.QueryDomain}, true
 }
 
 // visits tells whether c is a use of a name, as a tunnel's names have none.
@@ -151,11 +150,11 @@ func (m *memory) question(r *testudo.DNS, out *detector.Out) {
 		return
 	}
 	z.due = z.n + z.n/4 + 2
-	v := z.weigh(k)
-	m.zones.Keep(k, v.logit > -2)
-	if v.logit > 0 && (z.claimed == 0 || v.logit > z.logit+1 || z.n >= 2*z.claimed) {
-		z.claimed, z.logit, z.told = z.n, v.logit, true
-		out.Claim(z.claim(k, v))
+	logit := z.weigh(k, false).Logit()
+	m.zones.Keep(k, logit > -2)
+	if logit > 0 && (z.claimed == 0 || logit > z.logit+1 || z.n >= 2*z.claimed) {
+		z.claimed, z.logit, z.told = z.n, logit, true
+		out.Claim(z.claim(k))
 	}
 }
 
@@ -168,14 +167,14 @@ func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 		if z.n < fewest || z.told && z.n <= z.claimed {
 			continue
 		}
-		if v := z.weigh(k); v.logit > 0 {
-			out.Claim(z.claim(k, v))
+		if z.weigh(k, false).Logit() > 0 {
+			out.Claim(z.claim(k))
 		}
 	}
 	for l, e := range m.lines.All {
 		if e.told != e.packets && e.differ+e.unasked+e.strange > 0 {
-			if v := e.weigh(); v.logit > 0 {
-				out.Claim(e.claim(l, v))
+			if e.weigh(false).Logit() > 0 {
+				out.Claim(e.claim(l))
 			}
 		}
 	}

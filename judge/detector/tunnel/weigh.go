@@ -4,54 +4,35 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"strings"
 	"time"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/detector"
 )
 
-// verdict is a judgement with its reasons.
-type verdict struct {
-	reasons []testudo.Reason
-	logit   float64
-}
-
-func (v *verdict) add(f testudo.Family, w float64, format string, args ...any) {
-	if math.Abs(w) < 0.005 {
-		return
-	}
-	v.reasons = append(v.reasons, testudo.Reason{Family: f, Weight: w, Text: fmt.Sprintf(format, args...)})
-}
-
-func (v *verdict) sum() verdict {
-	v.logit = testudo.SumReasons(v.reasons)
-	return *v
-}
-
 // weigh judges what a zone was told and told back.
-func (z *zone) weigh(k zoneKey) verdict {
-	var v verdict
-	v.add(testudo.Base, -7, "hardly any of the names asked for in a day is a tunnel's")
+func (z *zone) weigh(k zoneKey, telling bool) detector.Verdict {
+	v := detector.Verdict{Telling: telling}
+	v.Add(testudo.Base, -7, "hardly any of the names asked for in a day is a tunnel's")
 	z.weighNames(&v, k)
 	z.weighAnswers(&v)
 	if carried := z.up + z.down; carried > 0 || z.spread < 8 {
-		v.add(testudo.Volume, max(-2, min(3.5, math.Log2((carried+1)/500))), "%s could have been carried: %s in names, %s in answers", size(carried), size(z.up), size(z.down))
+		v.Add(testudo.Volume, max(-2, min(3.5, math.Log2((carried+1)/500))), "%s could have been carried: %s in names, %s in answers", bytes(carried), bytes(z.up), bytes(z.down))
 	}
 	if asked := z.asked(); asked >= 20 && z.distinct >= 0.8*float64(asked-z.lookups) && z.lookups*2 < z.n {
-		v.add(testudo.Timing, 1+min(0.5, z.rate()/60), "%s questions, nearly each for a name not asked before, %.1f a minute", count(float64(asked)), z.rate())
+		v.Add(testudo.Timing, 1+min(0.5, z.rate()/60), "%s questions, nearly each for a name not asked before, %.1f a minute", number(float64(asked)), z.rate())
 	}
 	z.weighCompany(&v)
 	if z.known >= longWatch {
-		v.add(testudo.Rarity, 1.5, "first asked for after %.0f days of watching", z.known.Hours()/24)
+		v.Add(testudo.Rarity, 1.5, "first asked for after %.0f days of watching", z.known.Hours()/24)
 	} else if z.first.Sub(z.since) > 2*window {
-		v.add(testudo.Rarity, -1, "asked for since %.0f days", z.first.Sub(z.since).Hours()/24)
+		v.Add(testudo.Rarity, -1, "asked for since %.0f days", z.first.Sub(z.since).Hours()/24)
 	}
 	z.weighInnocence(&v)
-	return v.sum()
+	return v
 }
 
-func (z *zone) weighNames(v *verdict, k zoneKey) {
+func (z *zone) weighNames(v *detector.Verdict, k zoneKey) {
 	if z.distinct == 0 {
 		return
 	}
@@ -61,24 +42,24 @@ func (z *zone) weighNames(v *verdict, k zoneKey) {
 	}
 	w := min(4.5, max(-1, (mean-12)/12)) * share
 	if k.domain == "" {
-		v.add(testudo.Naming, min(5, w+1.5), "%s different names that nobody can have registered, %.0f%% of them look encoded, with %.0f characters on average", count(z.differing()), 100*share, mean)
+		v.Add(testudo.Naming, min(5, w+1.5), "%s different names that nobody can have registered, %.0f%% of them look encoded, with %.0f characters on average", number(z.differing()), 100*share, mean)
 		return
 	}
-	v.add(testudo.Naming, w, "%s different names below it, %.0f%% of them look encoded, with %.0f characters on average", count(z.differing()), 100*share, mean)
+	v.Add(testudo.Naming, w, "%s different names below it, %.0f%% of them look encoded, with %.0f characters on average", number(z.differing()), 100*share, mean)
 }
 
 // weighAnswers judges by the better of two ways to carry data back: in the
 // data of answers, or in addresses that are none.
-func (z *zone) weighAnswers(v *verdict) {
+func (z *zone) weighAnswers(v *detector.Verdict) {
 	data := (0.8*math.Log2(1+z.replied) + 0.7*math.Log2(max(1, z.down/64))) * min(1, z.replied/6)
 	if z.spread >= 8 && z.visits == 0 && z.coded*2 >= float64(z.asked()) && data < 3.5 {
-		v.add(testudo.Content, 3.5+min(1.5, math.Log2(float64(z.spread)/8)/2), "addresses in answers lie all over the Internet (%d different first bytes) and none was visited", z.spread)
+		v.Add(testudo.Content, 3.5+min(1.5, math.Log2(float64(z.spread)/8)/2), "addresses in answers lie all over the Internet (%d different first bytes) and none was visited", z.spread)
 		return
 	}
-	v.add(testudo.Content, min(5.5, data), "%s different answers look encoded; %.0f%% of the questions are of types that hosts seldom ask", count(z.replied), 100*float64(z.odd)/float64(z.n))
+	v.Add(testudo.Content, min(5.5, data), "%s different answers look encoded; %.0f%% of the questions are of types that hosts seldom ask", number(z.replied), 100*float64(z.odd)/float64(z.n))
 }
 
-func (z *zone) weighCompany(v *verdict) {
+func (z *zone) weighCompany(v *detector.Verdict) {
 	n := bits.OnesCount64(z.crowd)
 	for _, a := range z.resolver {
 		if n > 1 && a.IsValid() && z.crowd&(1<<(detector.AddrKey(a)&63)) != 0 {
@@ -87,44 +68,37 @@ func (z *zone) weighCompany(v *verdict) {
 	}
 	switch {
 	case n == 1 && z.hosts >= 8:
-		v.add(testudo.Company, 0.7, "one host asks, of %d here", z.hosts)
+		v.Add(testudo.Company, 0.7, "one host asks, of %d here", z.hosts)
 	case n == 1:
-		v.add(testudo.Company, 0.2, "one host asks, but few are seen here")
+		v.Add(testudo.Company, 0.2, "one host asks, but few are seen here")
 	case n >= 3:
-		v.add(testudo.Company, -min(5, 1.2*math.Log2(float64(n-1))), "%d hosts ask", n)
+		v.Add(testudo.Company, -min(5, 1.2*math.Log2(float64(n-1))), "%d hosts ask", n)
 	}
 }
 
-func (z *zone) weighInnocence(v *verdict) {
-	w := 0.0
-	var why []string
-	note := func(x float64, format string, args ...any) {
-		w -= x
-		why = append(why, fmt.Sprintf(format, args...))
-	}
+func (z *zone) weighInnocence(v *detector.Verdict) {
+	e := v.Evidence()
 	switch {
 	case z.visits > 0 && z.visits*20 >= z.n:
-		note(3, "%d visits to what was answered, as to a web site", z.visits)
+		e.Say(-3, "%d visits to what was answered, as to a web site", z.visits)
 	case z.visits > 0 && z.visits*100 >= z.n:
-		note(1.5, "%d visits to what was answered", z.visits)
+		e.Say(-1.5, "%d visits to what was answered", z.visits)
 	}
 	if z.answered > 0 {
 		switch yes := z.loops; {
 		case yes*5 >= z.answered && (yes+z.missing)*2 >= z.answered:
-			note(3.5, "%d of %d answers say yes by 127/8 and %d that there is no such name, as reputation lists do", yes, z.answered, z.missing)
+			e.Say(-3.5, "%d of %d answers say yes by 127/8 and %d that there is no such name, as reputation lists do", yes, z.answered, z.missing)
 		case z.missing*2 >= z.answered && z.replied < 3:
-			note(1.5, "%d of %d names do not exist", z.missing, z.answered)
+			e.Say(-1.5, "%d of %d names do not exist", z.missing, z.answered)
 		}
 	}
 	if z.distinct >= 4 && z.shortest == z.longest && z.replied < 3 {
-		note(1, "all names have the same length, as hashes have")
+		e.Say(-1, "all names have the same length, as hashes have")
 	}
 	if z.lookups*2 >= z.n {
-		note(3, "most questions are addresses turned round")
+		e.Say(-3, "most questions are addresses turned round")
 	}
-	if w != 0 {
-		v.add(testudo.Innocence, max(-6, w), "%s", strings.Join(why, "; "))
-	}
+	v.Add(testudo.Innocence, max(-6, e.Weight), "%s", e.Text)
 }
 
 // asked returns the questions without those that a resolver passed on: it was
@@ -153,6 +127,10 @@ func count(x float64) string {
 	digits := math.Pow(10, math.Floor(math.Log10(x))-1)
 	return fmt.Sprintf("about %.0f", math.Round(x/digits)*digits)
 }
+
+func number(x float64) detector.Amount { return detector.Amount{In: count, Of: x} }
+
+func bytes(x float64) detector.Amount { return detector.Amount{In: size, Of: x} }
 
 func size(x float64) string {
 	if x < 10000 {
