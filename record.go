@@ -50,6 +50,13 @@ type Context struct {
 	// "tls", "http", "dns". Domain is Name's registered domain.
 	Name, NameBy, Domain string
 
+	// QueryDomain is, on a DNS record, the registered domain of the name that
+	// was asked for, the name itself where it has none; QueryPublic whether
+	// the public suffix list knows its suffix, so that somebody can have
+	// registered it.
+	QueryDomain string
+	QueryPublic bool
+
 	// HostsSeen is how many machines of ours exist in this traffic so far,
 	// PeerHosts how many of them have used Peer (its Domain where known)
 	// until now, this one included.
@@ -57,8 +64,9 @@ type Context struct {
 	// PeerSince is when our network first used Peer (its Domain where
 	// known), HostSince when this Host first did.
 	PeerSince, HostSince Time
-	// Known is how long this input has been watched when the record
-	// happened: below a day "first seen" says little.
+	// Known is how long this input had been watched when the record happened,
+	// silences of more than half a day apart: below a day "first seen" says
+	// little.
 	Known time.Duration
 
 	// Shared says the peer serves many unrelated names here or is on a list

@@ -216,19 +216,19 @@ func (j *judge) summarise(s *testudo.Summary) {
 			}
 		}
 		shed("what "+det.Name+" remembers", n)
-		s.Detectors = append(s.Detectors, j.judged(det, s.Span()))
+		s.Detectors = append(s.Detectors, j.judged(det, j.notes.Watched()))
 	}
 }
 
 // judged tells whether a detector had what it needs.
-func (j *judge) judged(d detector.Detector, span time.Duration) testudo.Judgement {
+func (j *judge) judged(d detector.Detector, watched time.Duration) testudo.Judgement {
 	v := testudo.Judgement{Detector: d.Name, Full: true}
 	if len(d.Needs) > 0 && !slices.ContainsFunc(d.Needs, func(log string) bool { return j.logsSeen[log] }) {
 		v.Full, v.Lacked = false, "saw no "+d.Needs[0]
 		if len(d.Needs) > 1 {
 			v.Lacked += " or " + d.Needs[1]
 		}
-	} else if span < d.Habit {
+	} else if watched < d.Habit {
 		v.Full, v.Lacked = false, d.Slow+" (needs "+words(d.Habit)+")"
 	}
 	return v

@@ -31,7 +31,8 @@ type Config struct {
 // Annotator is the memory. It is used from one goroutine.
 type Annotator struct {
 	cfg     Config
-	began   testudo.Time
+	now     testudo.Time  // of the latest record
+	watched time.Duration // see Watched
 	hosts   *detector.Table[netip.Addr, host]
 	names   *detector.Table[pair, resolved]        // what a host resolved an address from
 	anyName *detector.Table[netip.Addr, addrNames] // what anybody did
@@ -168,15 +169,23 @@ func (a *Annotator) Shed() int {
 	return a.hosts.Shed() + a.names.Shed() + a.anyName.Shed() + a.uses.Shed() + a.pairs.Shed()
 }
 
+// Watched returns how long traffic was watched, long silences apart.
+func (a *Annotator) Watched() time.Duration { return a.watched }
+
+func (a *Annotator) watch(t testudo.Time) {
+	if a.now != 0 && t > a.now {
+		a.watched += min(t.Sub(a.now), pause)
+	}
+	a.now = max(a.now, t)
+}
+
 // Annotate fills r's Context and learns from r.
 func (a *Annotator) Annotate(r testudo.Record) {
 	m := r.Base()
-	if a.began == 0 || m.Time < a.began && m.Time > a.began-early {
-		a.began = m.Time
-	}
+	a.watch(m.Time)
 	orig, resp := m.ID.Orig.Addr(), m.ID.Resp.Addr()
 	c := &m.About
-	c.Known = m.Time.Sub(a.began)
+	c.Known = a.watched
 	c.OrigLocal, c.RespLocal = a.IsLocal(orig), a.IsLocal(resp)
 	switch {
 	case c.OrigLocal || isBlank(orig):
@@ -439,9 +448,9 @@ func hostOnly(host string) string {
 	return host
 }
 
-// early is how long before the first record another one may have begun. One
-// from 1970 does not mean that we watched ever since.
-const early = testudo.Time(time.Hour)
+// pause is how much of a silence counts as watching: a capture that leaps
+// over years has not watched them.
+const pause = 12 * time.Hour
 
 // Day is how long a network must be watched before "first seen" means much.
 const Day = 24 * time.Hour

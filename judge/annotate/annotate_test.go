@@ -201,7 +201,11 @@ func TestKnown(t *testing.T) {
 	a.Annotate(wrong)
 	r := conn(60, 4, "10.0.0.5:1", "192.0.2.1:1")
 	a.Annotate(r)
-	if r.About.Known != 80*time.Minute {
+	years := conn(60*24*365, 5, "10.0.0.5:1", "192.0.2.1:1")
+	if a.Annotate(years); years.About.Known != 13*time.Hour {
+		t.Errorf("after a leap over a year known for %v", years.About.Known)
+	}
+	if r.About.Known != 60*time.Minute {
 		t.Errorf("known for %v", r.About.Known)
 	}
 }
