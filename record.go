@@ -78,26 +78,13 @@ type Context struct {
 	// how many places (registered domains, addresses where no name is known)
 	// our hosts have met that server's key until now, this one included; 0
 	// where no certificate shows.
+	// KeyAlso is one of the others.
 	KeyPeers int
-	// Resolver, and so on: what this machine of ours or this peer is used
-	// for by others, learned from traffic.
-	PeerRole Role
+	KeyAlso  string
 
 	// Hits are indicators that match anything in the record.
 	Hits []Hit
 }
-
-// Role is a set of services that a machine was seen to give to several others.
-type Role uint16
-
-// The services that make a machine ordinary to talk to often.
-const (
-	RoleResolver Role = 1 << iota
-	RoleTime
-	RoleMail
-	RoleWeb
-	RoleProxy
-)
 
 // A Hit is an indicator that matched an observable of a record.
 type Hit struct {

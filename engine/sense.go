@@ -104,7 +104,7 @@ func (s *sense) summarise(sum *testudo.Summary) {
 		st := s.shards[i].Stats()
 		sum.Conns += st.Conns
 		sum.Weirds += s.weirds[i]
-		shed[0] += st.ShedUnanswered + st.ShedIdle + st.ShedCollision
+		shed[0] += st.ShedUnanswered + st.ShedIdle
 		shed[1] += st.Squeezes
 	}
 	for i, cause := range []string{"conns", "streams"} {

@@ -7,7 +7,9 @@
 package annotate
 
 import (
+	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +33,7 @@ type Config struct {
 // Annotator is the memory. It is used from one goroutine.
 type Annotator struct {
 	cfg     Config
+	local4  []network4    // of cfg.Local
 	now     testudo.Time  // of the latest record
 	watched time.Duration // see Watched
 	hosts   *detector.Table[netip.Addr, host]
@@ -39,9 +42,8 @@ type Annotator struct {
 	flows   *detector.Table[testudo.UID, label]    // names seen inside a conversation
 	uses    *detector.Table[place, use]
 	pairs   *detector.Table[hostUse, testudo.Time] // since when a host uses a destination
-	roles   *detector.Table[netip.Addr, services]
-	domains *detector.Table[string, registered] // of a name
-	keys    *detector.Table[string, keyPlaces]  // where a server's key was met, by its print
+	domains *detector.Table[string, registered]    // of a name
+	keys    *detector.Table[string, keyPlaces]     // where a server's key was met, by its print
 }
 
 type pair struct{ host, addr netip.Addr }
@@ -77,6 +79,8 @@ type resolved struct{ name, domain string }
 // registered domains.
 type addrNames struct {
 	resolved
+	asker   netip.Addr // the first host that resolved one of them
+	several bool       // others did, too
 	domains [4]string
 	count   int
 }
@@ -87,18 +91,30 @@ type keyPlaces struct {
 	count  int
 }
 
-// add notes a place and returns how many there are, at most five.
-func (k *keyPlaces) add(p place) int {
-	for _, known := range k.places[:min(k.count, len(k.places))] {
-		if known == p {
-			return k.count
-		}
-	}
-	if k.count < len(k.places) {
+// add notes a place and returns how many there are, at most five, and the
+// first that is another one.
+func (k *keyPlaces) add(p place) (count int, also string) {
+	known := slices.Contains(k.places[:min(k.count, len(k.places))], p)
+	if !known && k.count < len(k.places) {
 		k.places[k.count] = p
 	}
-	k.count = min(k.count+1, len(k.places)+1)
-	return k.count
+	if !known {
+		k.count = min(k.count+1, len(k.places)+1)
+	}
+	for _, other := range k.places[:min(k.count, len(k.places))] {
+		if other != p {
+			return k.count, other.String()
+		}
+	}
+	return k.count, ""
+}
+
+// String returns the place as people call it.
+func (p place) String() string {
+	if p.domain != "" {
+		return p.domain
+	}
+	return p.addr.String()
 }
 
 type label struct {
@@ -120,13 +136,13 @@ func New(cfg Config) *Annotator {
 	n := max(1, cfg.Entries)
 	return &Annotator{
 		cfg:     cfg,
+		local4:  networks4(cfg.Local),
 		hosts:   detector.NewTable[netip.Addr, host](n),
 		names:   detector.NewTable[pair, resolved](n),
 		anyName: detector.NewTable[netip.Addr, addrNames](n),
 		flows:   detector.NewTable[testudo.UID, label](n),
 		uses:    detector.NewTable[place, use](n),
 		pairs:   detector.NewTable[hostUse, testudo.Time](n),
-		roles:   detector.NewTable[netip.Addr, services](n),
 		domains: detector.NewTable[string, registered](n),
 		keys:    detector.NewTable[string, keyPlaces](n),
 	}
@@ -134,12 +150,35 @@ func New(cfg Config) *Annotator {
 
 // IsLocal tells whether a is a machine of ours.
 func (a *Annotator) IsLocal(addr netip.Addr) bool {
+	if addr.Is4() {
+		b := addr.As4()
+		v4 := binary.BigEndian.Uint32(b[:])
+		for _, n := range a.local4 {
+			if v4&n.mask == n.net {
+				return true
+			}
+		}
+		return false
+	}
 	for _, p := range a.cfg.Local {
 		if p.Contains(addr) {
 			return true
 		}
 	}
 	return false
+}
+
+// network4 is an IPv4 prefix, for the quick.
+type network4 struct{ net, mask uint32 }
+
+func networks4(local []netip.Prefix) (out []network4) {
+	for _, p := range local {
+		if p.IsValid() && p.Addr().Is4() {
+			b := p.Masked().Addr().As4()
+			out = append(out, network4{binary.BigEndian.Uint32(b[:]), ^uint32(0) << (32 - p.Bits())})
+		}
+	}
+	return out
 }
 
 // Hosts returns how many machines of ours were seen, and NameOf what one is
@@ -249,21 +288,7 @@ func (a *Annotator) learn(r testudo.Record, m *testudo.Meta) {
 		a.labelFlow(m.UID, r.ServerName, "tls")
 	case *testudo.HTTP:
 		a.labelFlow(m.UID, hostOnly(r.Host), "http")
-		a.role(m.ID.Resp.Addr()).web++
-	case *testudo.NTP:
-		if r.Mode == 4 {
-			a.role(m.ID.Orig.Addr()).clock++
-		} else if r.Mode == 3 {
-			a.role(m.ID.Resp.Addr()).clock++
-		}
-	case *testudo.SMTP:
-		a.role(m.ID.Resp.Addr()).mail++
 	}
-}
-
-func (a *Annotator) role(addr netip.Addr) *services {
-	s, _ := a.roles.Put(addr)
-	return s
 }
 
 func (a *Annotator) labelFlow(uid testudo.UID, name, by string) {
@@ -287,9 +312,6 @@ func (a *Annotator) learnDNS(r *testudo.DNS, m *testudo.Meta) {
 		return
 	}
 	port := m.ID.Resp.Port()
-	if port == 53 {
-		a.role(m.ID.Resp.Addr()).resolver++
-	}
 	if r.RCode != 0 || len(r.Addresses) == 0 || r.Query == "" {
 		return
 	}
@@ -301,15 +323,19 @@ func (a *Annotator) learnDNS(r *testudo.DNS, m *testudo.Meta) {
 		n, _ := a.names.Put(pair{m.ID.Orig.Addr(), addr})
 		n.name, n.domain = r.Query, domain
 		any, _ := a.anyName.Put(addr)
-		any.add(r.Query, domain)
+		any.add(m.ID.Orig.Addr(), r.Query, domain)
 		if h := a.hosts.Peek(addr); h != nil && h.name == "" && (port == 53 || port == 5353) {
 			h.name = r.Query
 		}
 	}
 }
 
-func (n *addrNames) add(name, domain string) {
+func (n *addrNames) add(asker netip.Addr, name, domain string) {
 	n.name, n.domain = name, domain
+	if !n.asker.IsValid() {
+		n.asker = asker
+	}
+	n.several = n.several || n.asker != asker
 	for _, d := range n.domains[:min(n.count, len(n.domains))] {
 		if d == domain {
 			return
@@ -327,21 +353,20 @@ func (a *Annotator) describePeer(r testudo.Record, m *testudo.Meta) {
 	if c.Outbound {
 		a.name(m, c)
 	}
-	if names := a.anyName.Peek(c.Peer); names != nil {
+	names := a.anyName.Peek(c.Peer)
+	if names != nil {
 		c.PeerNames = names.count
 	}
-	c.Shared = c.PeerNames > len(addrNames{}.domains) ||
+	// Names that one host alone resolved may have been made for it.
+	c.Shared = names != nil && names.several && names.count > len(names.domains) ||
 		a.cfg.IsShared != nil && a.cfg.IsShared(c.Peer, c.Domain)
-	if s := a.roles.Peek(c.Peer); s != nil {
-		c.PeerRole = s.roles()
-	}
 	dest := place{domain: c.Domain}
 	if dest.domain == "" {
 		dest.addr = c.Peer
 	}
 	if t, ok := r.(*testudo.TLS); ok && t.Leaf != nil && t.Leaf.KeyPrint != "" {
 		k, _ := a.keys.Put(t.Leaf.KeyPrint)
-		c.KeyPeers = k.add(dest)
+		c.KeyPeers, c.KeyAlso = k.add(dest)
 	}
 	u, isNew := a.uses.Put(dest)
 	if isNew {
@@ -370,18 +395,6 @@ func (a *Annotator) name(m *testudo.Meta, c *testudo.Context) {
 	if n := a.anyName.Get(c.Peer); n != nil && n.count == 1 {
 		c.Name, c.Domain, c.NameBy = n.name, n.domain, "dns"
 	}
-}
-
-func (s *services) roles() (r testudo.Role) {
-	for _, x := range []struct {
-		n    int
-		role testudo.Role
-	}{{s.resolver, testudo.RoleResolver}, {s.clock, testudo.RoleTime}, {s.mail, testudo.RoleMail}, {s.web, testudo.RoleWeb}} {
-		if x.n > 0 {
-			r |= x.role
-		}
-	}
-	return r
 }
 
 // add counts a host once: exactly up to 16, then by a linear counter of 4096

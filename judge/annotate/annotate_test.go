@@ -168,11 +168,13 @@ func TestHostsExist(t *testing.T) {
 	}
 }
 
-// TestShared holds that an address of many unrelated names is told.
+// TestShared holds that an address of many unrelated names is told, if more
+// than one host of ours resolved them.
 func TestShared(t *testing.T) {
 	a := annotator(1000)
 	for i := range 40 {
-		a.Annotate(lookup(0, "10.0.0.5:4000", fmt.Sprintf("www.site%d.example", i%8), "192.0.2.1"))
+		a.Annotate(lookup(0, fmt.Sprintf("10.0.0.%d:4000", 5+i%2), fmt.Sprintf("www.site%d.example", i%8), "192.0.2.1"))
+		a.Annotate(lookup(0, "10.0.0.5:4000", fmt.Sprintf("www.made%d.example", i%8), "192.0.2.3"))
 		a.Annotate(lookup(0, "10.0.0.5:4000", fmt.Sprintf("host%d.one.example", i), "192.0.2.2"))
 	}
 	many, few := conn(1, 1, "10.0.0.5:4000", "192.0.2.1:443"), conn(1, 2, "10.0.0.5:4000", "192.0.2.2:443")
@@ -183,6 +185,10 @@ func TestShared(t *testing.T) {
 	}
 	if few.About.Shared || few.About.PeerNames != 1 {
 		t.Errorf("one domain: shared %v, %d names", few.About.Shared, few.About.PeerNames)
+	}
+	own := conn(1, 3, "10.0.0.5:4000", "192.0.2.3:443")
+	if a.Annotate(own); own.About.Shared {
+		t.Error("names that one host alone resolved make a peer shared")
 	}
 	a.cfg.IsShared = func(p netip.Addr, domain string) bool { return domain == "one.example" }
 	a.Annotate(few)
@@ -300,4 +306,22 @@ func FuzzAnnotate(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestIsLocal(t *testing.T) {
+	local := []netip.Prefix{netip.MustParsePrefix("10.1.2.3/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("fd00::/8")}
+	a := New(Config{Local: local, Entries: 1})
+	for addr, want := range map[string]bool{
+		"10.200.0.1": true, "11.0.0.1": false, "192.0.2.7": true, "192.0.2.6": false, "fd12::1": true, "fe80::1": false, "::ffff:10.0.0.1": false,
+	} {
+		if a.IsLocal(netip.MustParseAddr(addr)) != want {
+			t.Errorf("%s: want %v", addr, want)
+		}
+	}
+	if !New(Config{Local: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}).IsLocal(netip.MustParseAddr("203.0.113.9")) {
+		t.Error("all of IPv4 does not hold 203.0.113.9")
+	}
+	if a.IsLocal(netip.Addr{}) {
+		t.Error("no address is local")
+	}
 }

@@ -183,11 +183,25 @@ func (b *Builder) ties(s *testudo.Sighting) (ties []tie) {
 func best(story []testudo.Sighting) *testudo.Sighting {
 	best := &story[0]
 	for i := range story {
-		if s := &story[i]; cmp.Or(cmp.Compare(severity(s), severity(best)), cmp.Compare(s.Logit(), best.Logit())) > 0 {
+		if s := &story[i]; cmp.Or(cmp.Compare(severity(s), severity(best)), cmp.Compare(weight(s.Kind), weight(best.Kind)), cmp.Compare(s.Logit(), best.Logit())) > 0 {
 			best = s
 		}
 	}
 	return best
+}
+
+// weight orders kinds of equal severity by which tells the story: that a
+// machine is driven from outside says more than that it scans.
+func weight(k testudo.Kind) int {
+	switch k {
+	case testudo.Policy:
+		return 0
+	case testudo.Scan:
+		return 1
+	case testudo.Flood:
+		return 2
+	}
+	return 3
 }
 
 // tell makes one incident of one story's sightings.

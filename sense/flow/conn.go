@@ -132,11 +132,7 @@ func (s *Shard) begin(p *packet.Packet, l *look) *conn {
 	}
 	c := s.conns.get()
 	id := c.id
-	if !s.table.insert(&l.key, l.hash, id) {
-		s.conns.put(c)
-		s.stats.ShedCollision++
-		return nil
-	}
+	s.table.insert(&l.key, l.hash, id)
 	s.stats.Conns++
 	c.key, c.hash, c.proto, c.id = l.key, l.hash, p.Proto, id
 	c.start, c.seen, c.want = p.Time, p.Time, -1

@@ -33,6 +33,10 @@ type Config struct {
 	FirstReport time.Duration // first interim report after the start: default 1 min
 	Report      time.Duration // later ones: default 5 min
 
+	// Secret goes into the hash that places conns in the table, so that nobody
+	// can choose conns that crowd one place. Nothing that is emitted depends
+	// on it.
+	Secret uint64
 	// Fallback names the protocol that reads what no protocol claimed;
 	// default "opaque". It never shows as a conn's service.
 	Fallback string
@@ -84,7 +88,6 @@ type Stats struct {
 
 	ShedUnanswered int64 // conns evicted that never got an answer
 	ShedIdle       int64 // ordinary conns evicted, the longest idle first
-	ShedCollision  int64 // packets of conns refused because their hash bucket was full
 
 	StreamHeld  int64 // bytes of reassembly and probe buffers in use
 	Squeezes    int64 // streams made to give up their buffers for others
@@ -108,7 +111,6 @@ func (t *Stats) Add(o Stats) {
 	t.Interims += o.Interims
 	t.ShedUnanswered += o.ShedUnanswered
 	t.ShedIdle += o.ShedIdle
-	t.ShedCollision += o.ShedCollision
 	t.StreamHeld += o.StreamHeld
 	t.Squeezes += o.Squeezes
 	t.Gaps += o.Gaps
@@ -173,7 +175,7 @@ func (s *Shard) Stats() Stats {
 // Packet takes in one packet. Timers that are due by p.Clock run first.
 func (s *Shard) Packet(p *packet.Packet) {
 	var l look
-	l.of(p)
+	l.of(p, s.cfg.Secret)
 	s.take(p, &l)
 }
 
@@ -186,7 +188,7 @@ func (s *Shard) Batch(ps []packet.Packet, idx []int32) {
 		n := min(len(idx), batchSize)
 		var ids [batchSize]uint32
 		for i, j := range idx[:n] {
-			s.batch[i].of(&ps[j])
+			s.batch[i].of(&ps[j], s.cfg.Secret)
 		}
 		slots, mask := s.table.slots, s.table.mask
 		for i := range idx[:n] {
@@ -256,9 +258,7 @@ func (s *Shard) take(p *packet.Packet, l *look) {
 		}
 	}
 	if c == nil {
-		if c = s.begin(p, l); c == nil {
-			return
-		}
+		c = s.begin(p, l)
 	}
 	d := c.dir(l)
 	s.count(c, p, d)

@@ -32,7 +32,7 @@ type slot struct {
 }
 
 // of fills l from a packet.
-func (l *look) of(p *packet.Packet) {
+func (l *look) of(p *packet.Packet, secret uint64) {
 	src := [2]uint64{binary.BigEndian.Uint64(p.Src[:8]), binary.BigEndian.Uint64(p.Src[8:])}
 	dst := [2]uint64{binary.BigEndian.Uint64(p.Dst[:8]), binary.BigEndian.Uint64(p.Dst[8:])}
 	sp, dp := p.SrcPort, p.DstPort
@@ -54,7 +54,7 @@ func (l *look) of(p *packet.Packet) {
 	if h == 0 {
 		h = mix(mix(l.lo[0], l.lo[1]), mix(l.hi[0], l.hi[1]))
 	}
-	h = mix(h, uint64(l.ports)|uint64(l.proto)<<32)
+	h = mix(h^secret, uint64(l.ports)|uint64(l.proto)<<32)
 	l.hash = uint32(h ^ h>>32)
 }
 
@@ -85,10 +85,6 @@ type table struct {
 	used  int
 }
 
-// maxProbe bounds how far from home a conn may be put: an adversary who
-// makes hashes collide loses conns of his own instead of our time.
-const maxProbe = 256
-
 // find returns the conn under k, 0 for none.
 func (t *table) find(k *key, hash uint32) uint32 {
 	for i := hash & t.mask; ; i = (i + 1) & t.mask {
@@ -99,21 +95,17 @@ func (t *table) find(k *key, hash uint32) uint32 {
 	}
 }
 
-// insert puts a conn that is not there yet; false when its bucket is full.
-func (t *table) insert(k *key, hash, conn uint32) bool {
+// insert puts a conn that is not there yet.
+func (t *table) insert(k *key, hash, conn uint32) {
 	if 2*(t.used+1) > len(t.slots) {
 		t.grow(2 * len(t.slots))
 	}
 	i := hash & t.mask
-	for n := 0; t.slots[i].conn != 0; n++ {
-		if n == maxProbe {
-			return false
-		}
+	for t.slots[i].conn != 0 {
 		i = (i + 1) & t.mask
 	}
 	t.slots[i] = slot{key: *k, hash: hash, conn: conn}
 	t.used++
-	return true
 }
 
 // remove takes the conn under k out and closes the ranks behind it.

@@ -76,7 +76,7 @@ func wanted(r testudo.Record, m *testudo.Meta) bool {
 		if m.ID.Proto != testudo.TCP && m.ID.Proto != testudo.UDP {
 			return false
 		}
-		return !chores(r.Service)
+		return r.OrigPkts > 0 && !chores(r.Service) // what was turned round was begun by nobody here
 	case *testudo.TLS:
 		return c.Outbound
 	case *testudo.HTTP:

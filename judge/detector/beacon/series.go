@@ -80,6 +80,7 @@ type crypto struct {
 	public                        bool // somebody else signed it
 	age                           time.Duration
 	keyPeers                      int
+	keyAlso                       string
 }
 
 func (s *series) begin(m *testudo.Meta, h *host) {
@@ -95,14 +96,13 @@ func (s *series) begin(m *testudo.Meta, h *host) {
 type world struct {
 	Known                time.Duration
 	HostsSeen, PeerHosts int
-	PeerRole             testudo.Role
 	Internal, Shared     bool
 }
 
 // context keeps what the world knows now.
 func (s *series) context(m *testudo.Meta) {
 	c := &m.About
-	s.about = world{c.Known, c.HostsSeen, c.PeerHosts, c.PeerRole, c.OrigLocal && c.RespLocal, c.Shared}
+	s.about = world{c.Known, c.HostsSeen, c.PeerHosts, c.OrigLocal && c.RespLocal, c.Shared}
 	s.peer = c.Peer
 	if c.Name != "" {
 		s.name = c.Name
@@ -181,7 +181,9 @@ func (s *series) tls(r *testudo.TLS) {
 	c.handshakes++
 	c.resumed += b2i(r.Resumed)
 	c.nameless += b2i(r.ServerName == "")
-	c.keyPeers = max(c.keyPeers, r.About.KeyPeers)
+	if n := r.About.KeyPeers; n > c.keyPeers {
+		c.keyPeers, c.keyAlso = n, r.About.KeyAlso
+	}
 	switch leaf := r.Leaf; {
 	case leaf != nil && leaf.SelfSigned:
 		c.selfMade, c.public = true, false

@@ -253,7 +253,7 @@ func (s *series) company(v *verdict) (e detector.Evidence) {
 	e = v.Evidence()
 	c := &s.about
 	if s.crypto.selfMade && s.crypto.keyPeers >= 2 {
-		e.Say(2.5, "the same key was shown to our hosts at %d different places", s.crypto.keyPeers)
+		e.Say(2.5, "the same key was shown to our hosts at %d different places, one of them %s", s.crypto.keyPeers, s.crypto.keyAlso)
 	}
 	share := float64(c.PeerHosts) / math.Max(1, float64(c.HostsSeen))
 	switch {
@@ -271,10 +271,7 @@ func (s *series) innocence(v *verdict, k seriesKey) (e detector.Evidence) {
 	if c.Internal {
 		e.Say(-3.5, "both ends are ours: monitoring and services do this all day")
 	}
-	if c.PeerRole&(testudo.RoleResolver|testudo.RoleTime) != 0 {
-		e.Say(-4, "the peer gives names or time")
-	}
-	if c.PeerRole&testudo.RoleMail != 0 || mail(s.service) {
+	if mail(s.service) {
 		e.Say(-3, "a mailbox is looked into")
 	}
 	if s.asked >= minBeats && 4*s.answered < s.asked {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -50,7 +51,7 @@ func Detector() detector.Detector {
 		Route: func(r testudo.Record) (uint64, bool) {
 			switch r := r.(type) {
 			case *testudo.Conn:
-				return detector.AddrKey(r.ID.Orig.Addr()), !r.Interim && countable(r)
+				return detector.AddrKey(r.ID.Orig.Addr()), !r.Interim && began(r) && countable(r)
 			case *testudo.ARP:
 				return detector.AddrKey(r.SenderIP), r.SenderIP.IsValid() && !r.SenderIP.IsUnspecified() && !r.Gratuitous
 			case *testudo.DHCP:
@@ -69,6 +70,10 @@ func Detector() detector.Detector {
 		},
 	}
 }
+
+// began tells whether the originator was seen to begin: of a conversation that
+// was turned round because it began with an answer, nobody can be accused.
+func began(c *testudo.Conn) bool { return c.OrigPkts > 0 && !strings.HasPrefix(c.History, "^") }
 
 // countable leaves out what has no single machine behind it.
 func countable(c *testudo.Conn) bool {
