@@ -26,7 +26,8 @@ type Bench struct {
 
 // Measured is what Bench found. Rates are of the steady state: the first
 // round, in which tables grow to their size, is left out where there was
-// more than one.
+// more than one. After one round only, Steady is false, and what needs a
+// second one (allocations, growth of the heap) is nil.
 type Measured struct {
 	Packets         int64         `json:"packets"`
 	Rounds          int           `json:"rounds"`
@@ -34,11 +35,12 @@ type Measured struct {
 	PacketsPerS     float64       `json:"packets_per_s"`
 	GbitPerS        float64       `json:"gbit_per_s"`
 	NsPerPacketCore float64       `json:"ns_per_packet_core"` // processor time of all cores, whatever else the machine does
-	AllocsPerPacket float64       `json:"allocs_per_packet"`
-	BytesPerPacket  float64       `json:"alloc_bytes_per_packet"`
+	Steady          bool          `json:"steady"`
+	AllocsPerPacket *float64      `json:"allocs_per_packet,omitempty"`
+	BytesPerPacket  *float64      `json:"alloc_bytes_per_packet,omitempty"`
 	PeakRSS         int64         `json:"peak_rss_bytes"`
-	CaptureBytes    int64         `json:"capture_bytes"`     // of PeakRSS, what the capture itself takes
-	HeapGrowth      int64         `json:"heap_growth_bytes"` // live heap at the end less after the first round
+	CaptureBytes    int64         `json:"capture_bytes"`               // of PeakRSS, what the capture itself takes
+	HeapGrowth      *int64        `json:"heap_growth_bytes,omitempty"` // live heap at the end less after the first round
 	Workers         int           `json:"workers"`
 	Stages          engine.Stages `json:"-"`
 }
@@ -230,9 +232,10 @@ func (m *meterBench) result(whole time.Duration, workers int) Measured {
 		runtime.GC()
 		runtime.ReadMemStats(&now)
 		elapsed, packets, used = time.Since(m.start), m.total-m.frames, processorTime()-m.steady
-		out.AllocsPerPacket = float64(now.Mallocs-m.mem.Mallocs) / float64(packets)
-		out.BytesPerPacket = float64(now.TotalAlloc-m.mem.TotalAlloc) / float64(packets)
-		out.HeapGrowth = int64(now.HeapAlloc) - int64(m.mem.HeapAlloc)
+		allocs := float64(now.Mallocs-m.mem.Mallocs) / float64(packets)
+		bytes := float64(now.TotalAlloc-m.mem.TotalAlloc) / float64(packets)
+		growth := int64(now.HeapAlloc) - int64(m.mem.HeapAlloc)
+		out.Steady, out.AllocsPerPacket, out.BytesPerPacket, out.HeapGrowth = true, &allocs, &bytes, &growth
 	}
 	out.Seconds = elapsed.Seconds()
 	out.PacketsPerS = float64(packets) / out.Seconds

@@ -1,6 +1,7 @@
 package shield
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,6 +44,7 @@ func (s *Settings) LoadShared(paths []string) error {
 func readLists(option string, paths []string) (*intel.Set, error) {
 	set := intel.NewSet()
 	for _, path := range paths {
+		before, none := set.Lists(), error(nil)
 		err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
@@ -61,11 +63,22 @@ func readLists(option string, paths []string) (*intel.Set, error) {
 				return err
 			}
 			defer f.Close()
-			if err := set.Add(filepath.Base(p), f); p == path || !errors.Is(err, intel.ErrNone) {
-				return err
+			err = set.Add(filepath.Base(p), f)
+			if p != path && errors.Is(err, intel.ErrNone) {
+				none = cmp.Or(none, err)
+				return nil // a page beside the lists
 			}
-			return nil // a page beside the lists
+			return err
 		})
+		if err == nil && set.Lists() == before {
+			err = none
+		}
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			if err = pe.Err; pe.Path != path {
+				err = fmt.Errorf("%s: %w", pe.Path, pe.Err)
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %w", option, path, err)
 		}

@@ -29,6 +29,9 @@ type Replay struct {
 	Stdin         io.Reader // what the path "-" means; nil for nothing
 	RecordsDir    string    // where to write Zeek logs; "" for nowhere
 	RecordsFormat string    // "tsv" or "json"
+	// Note is told what a user should know of the inputs and is no fault; nil
+	// for nobody.
+	Note func(string)
 }
 
 // ErrNoInput says that nothing of what was named could be read.
@@ -40,9 +43,14 @@ var ErrNoInput = errors.New("none of the inputs could be read")
 func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 	in, err := r.openUnless(ctx)
 	if err != nil {
-		return engine.Result{Summary: testudo.Summary{Inputs: r.Paths, Local: r.Local}}, err
+		return engine.Result{Summary: testudo.Summary{Inputs: r.Paths, Skipped: interrupted(r.Paths), Local: r.Local}}, err
 	}
 	defer in.close()
+	if r.Note != nil {
+		for _, n := range in.notes {
+			r.Note(n)
+		}
+	}
 	cfg := engine.Config{
 		Workers: r.Workers, Protocols: r.Protocols, Detectors: r.Detectors,
 		Budgets: r.Budgets, Local: r.Local, GuessLocal: r.GuessLocal,
@@ -69,6 +77,9 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 		err = errors.Join(err, logs.Close())
 	}
 	res.Summary.Inputs, res.Summary.Skipped = in.named, in.skipped
+	if err != nil && ctx.Err() != nil {
+		res.Summary.Skipped = append(res.Summary.Skipped, interrupted(in.named)...)
+	}
 	if ctx.Err() == nil { // else an input may still be read from
 		for _, s := range merged.Skipped() {
 			res.Summary.Skipped = append(res.Summary.Skipped, testudo.Skip{Input: s.Input, Reason: unnamed(s.Reason, s.Input)})
@@ -90,6 +101,8 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 // inputs is what could be opened of the paths a user named.
 type inputs struct {
 	named    []string
+	seen     map[string]bool // files, by their one true path
+	notes    []string
 	frames   []source.Frames
 	lent     bool // the engine closes frames
 	logPaths []string
@@ -137,10 +150,45 @@ func (r Replay) openUnless(ctx context.Context) (*inputs, error) {
 	}
 }
 
+// interrupted says that the inputs may not have been read to their end.
+func interrupted(named []string) []testudo.Skip {
+	input := fmt.Sprintf("%d inputs", len(named))
+	if len(named) == 1 {
+		input = named[0]
+	}
+	return []testudo.Skip{{Input: input, Reason: "interrupted"}}
+}
+
+// again tells whether path was taken before, by whatever name. Paths are
+// told apart without links, as far as these can be followed.
+func (in *inputs) again(path string) bool {
+	key := path
+	if path != "-" {
+		if p, err := filepath.EvalSymlinks(path); err == nil {
+			key = p
+		}
+		if p, err := filepath.Abs(key); err == nil {
+			key = p
+		}
+	}
+	had := in.seen[key]
+	in.seen[key] = true
+	return had
+}
+
+func (in *inputs) note(format string, args ...any) {
+	in.notes = append(in.notes, fmt.Sprintf(format, args...))
+}
+
 func (r Replay) open() *inputs {
-	in := &inputs{named: r.Paths}
+	in := &inputs{seen: map[string]bool{}}
 	for _, path := range r.Paths {
 		info, err := os.Stat(path)
+		if in.again(path) {
+			in.note("%s: named twice, read once", path)
+			continue
+		}
+		in.named = append(in.named, path)
 		switch {
 		case path == "-":
 			stdin := r.Stdin
@@ -171,24 +219,39 @@ func (r Replay) frameOpener() source.Opener {
 // openFolder takes every file below path that any source recognises.
 func (r Replay) openFolder(in *inputs, path string) {
 	before := len(in.frames) + len(in.logPaths) + len(in.skipped)
+	again, aside := 0, 0
 	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			in.skip(p, err)
 			return nil
 		}
 		if d.Type().IsRegular() {
-			if o, err := r.recognise(p); err != nil {
+			switch o, err := r.recognise(p); {
+			case err != nil:
 				in.skip(p, err)
-			} else if o != nil {
+			case o == nil:
+				aside++
+			case in.again(p):
+				again++
+			default:
 				in.open(*o, p)
 			}
 		}
 		return nil
 	})
-	if err != nil {
+	taken := len(in.frames) + len(in.logPaths) + len(in.skipped) - before
+	switch {
+	case err != nil:
 		in.skip(path, err)
-	} else if len(in.frames)+len(in.logPaths)+len(in.skipped) == before {
+	case taken+again == 0:
 		in.skip(path, errors.New("holds no capture and no log that is known"))
+	case aside == 1:
+		in.note("%s: 1 other file left aside", path)
+	case aside > 1:
+		in.note("%s: %d other files left aside", path, aside)
+	}
+	if again > 0 {
+		in.note("%s: of its files, %d named twice and read once", path, again)
 	}
 }
 

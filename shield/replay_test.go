@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,27 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestReplayOnce holds that what is named twice is read once, and what is said
+// of it and of files that are no input.
+func TestReplayOnce(t *testing.T) {
+	whole := wire.Mixed(1, 30)
+	dir := write(t, map[string][]byte{"a": whole.Pcap(), "notes.txt": []byte("notes"), "todo.txt": []byte("todo")})
+	a := filepath.Join(dir, "a")
+	for _, paths := range [][]string{{a, a}, {a, dir}, {dir, dir}, {dir, dir + "/./a"}} {
+		var said []string
+		r := replay(paths...)
+		r.Note = func(s string) { said = append(said, s) }
+		res, err := r.Run(context.Background())
+		if err != nil || len(res.Summary.Skipped) != 0 || res.Summary.Packets != int64(whole.Len()) {
+			t.Errorf("%q: error %v, skipped %v, %d packets", paths, err, res.Summary.Skipped, res.Summary.Packets)
+		}
+		all := strings.Join(said, "\n")
+		if !strings.Contains(all, "twice") || strings.Contains(all, "2 other files left aside") != slices.Contains(paths, dir) {
+			t.Errorf("%q: said %q", paths, said)
+		}
+	}
+}
+
 // TestReplayGivenUp holds that a stdin that never says what it holds can be
 // left.
 func TestReplayGivenUp(t *testing.T) {
@@ -76,7 +98,7 @@ func TestReplayGivenUp(t *testing.T) {
 	r := replay("-")
 	r.Stdin = in
 	res, err := r.Run(ctx)
-	if !errors.Is(err, context.DeadlineExceeded) || len(res.Summary.Inputs) != 1 {
+	if !errors.Is(err, context.DeadlineExceeded) || len(res.Summary.Inputs) != 1 || len(res.Summary.Skipped) != 1 {
 		t.Errorf("error %v, inputs %v", err, res.Summary.Inputs)
 	}
 }
@@ -151,6 +173,13 @@ func TestLoadIntel(t *testing.T) {
 		if err := s.LoadIntel([]string{filepath.Join(dir, bad)}); err == nil || !strings.Contains(err.Error(), bad) {
 			t.Errorf("%s: %v", bad, err)
 		}
+	}
+	if err := s.LoadIntel([]string{filepath.Join(dir, "none.txt")}); err == nil || strings.Contains(err.Error(), "stat") {
+		t.Errorf("a missing list: %v", err)
+	}
+	refused := write(t, map[string][]byte{"lists/a.txt": []byte("10.0.0.1\n")})
+	if err := s.LoadIntel([]string{refused}); err == nil || !strings.Contains(err.Error(), "1 private") {
+		t.Errorf("a folder of nothing usable: %v", err)
 	}
 	var none Settings
 	if err := none.LoadIntel(nil); err != nil || none.Match != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"go/parser"
@@ -205,7 +206,7 @@ func (d reader) runLine(t *testing.T, line string) (out []byte, code int) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, d.sh, "-c", line)
 	cmd.Dir = d.dir
-	cmd.Env = append(os.Environ(), "PATH="+d.path, "TZ=UTC", "NO_COLOR=1")
+	cmd.Env = append(os.Environ(), "PATH="+d.path, "TZ=UTC", "NO_COLOR=1", "COLUMNS=")
 	cmd.WaitDelay = time.Second
 	stdout, err := cmd.Output()
 	var exit *exec.ExitError
@@ -252,6 +253,15 @@ var (
 	pageRoom = regexp.MustCompile("`((?:sense|judge|keep|tell|cmd|docs|test)/[a-z0-9/_]+)`")
 )
 
+// prose returns a page without its fenced blocks.
+func prose(page string) string {
+	lines := strings.Split(page, "\n")
+	for _, b := range slices.Backward(blocks(lines)) {
+		lines = slices.Delete(lines, b.first, b.first+len(b.lines))
+	}
+	return strings.Join(lines, "\n")
+}
+
 // TestPagesName holds that files and rooms which the pages name are there.
 func TestPagesName(t *testing.T) {
 	for _, page := range pages(t) {
@@ -260,7 +270,7 @@ func TestPagesName(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := filepath.Dir(filepath.Join("..", page))
-		for _, m := range pageLink.FindAllStringSubmatch(string(text), -1) {
+		for _, m := range pageLink.FindAllStringSubmatch(prose(string(text)), -1) {
 			if _, err := os.Stat(filepath.Join(dir, m[1])); err != nil {
 				t.Errorf("%s links to %s, which is not there", page, m[1])
 			}
@@ -377,5 +387,34 @@ func TestDependenciesPage(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSkeleton holds that the detector which CONTRIBUTING.md shows compiles.
+func TestSkeleton(t *testing.T) {
+	all := blocks(strings.Split(page(t, "CONTRIBUTING.md"), "\n"))
+	i := slices.IndexFunc(all, func(b block) bool { return b.lang == "go" })
+	if i < 0 {
+		t.Fatal("CONTRIBUTING.md shows no detector")
+	}
+	dir := t.TempDir()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, overlay := filepath.Join(dir, "knock.go"), filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(root, "judge", "detector", "knock", "knock.go"): text}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, data := range map[string][]byte{text: []byte(strings.Join(all[i].lines, "\n") + "\n"), overlay: replace} {
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "./judge/detector/knock")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

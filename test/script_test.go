@@ -52,7 +52,8 @@ var captures = map[string]func() *wire.Tape{
 			wire.Say{Resp: true, Bytes: []byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")})
 		return t
 	},
-	"mixed": func() *wire.Tape { return wire.Mixed(21, 200) },
+	"hollow": func() *wire.Tape { return &wire.Tape{} },
+	"mixed":  func() *wire.Tape { return wire.Mixed(21, 200) },
 	"later": func() *wire.Tape { // calm, an hour on
 		t := &wire.Tape{}
 		t.Conn(wire.Start.Add(time.Hour), wire.Port("10.1.0.6", 40000), wire.Port("203.0.113.10", 80),

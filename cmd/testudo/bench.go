@@ -107,10 +107,15 @@ func (a *app) printBench(m shield.Measured) error {
 			Stages map[string]float64 `json:"stages"`
 		}{"bench", 1, m, shares})
 	}
-	fmt.Fprintf(a.stdout, "%s packets/s  %.2f Gbit/s  %.0f ns/packet per core  (%d rounds, %s packets, %d workers)\n",
-		count(m.PacketsPerS), m.GbitPerS, m.NsPerPacketCore, m.Rounds, count(float64(m.Packets)), m.Workers)
-	fmt.Fprintf(a.stdout, "%.3f allocations and %.0f bytes a packet  %.0f MB peak, %.0f MB of it the capture  live heap %+.1f MB since the first round\n",
-		m.AllocsPerPacket, m.BytesPerPacket, float64(m.PeakRSS)/1e6, float64(m.CaptureBytes)/1e6, float64(m.HeapGrowth)/1e6)
+	fmt.Fprintf(a.stdout, "%s packets/s  %.2f Gbit/s  %.0f ns/packet per core  (%s, %s packets, %s)\n",
+		count(m.PacketsPerS), m.GbitPerS, m.NsPerPacketCore, counted(m.Rounds, "round"), count(float64(m.Packets)), counted(m.Workers, "worker"))
+	peak := fmt.Sprintf("%.0f MB peak, %.0f MB of it the capture", float64(m.PeakRSS)/1e6, float64(m.CaptureBytes)/1e6)
+	if m.Steady {
+		fmt.Fprintf(a.stdout, "%.3f allocations and %.0f bytes a packet  %s  live heap %+.1f MB since the first round\n",
+			*m.AllocsPerPacket, *m.BytesPerPacket, peak, float64(*m.HeapGrowth)/1e6)
+	} else {
+		fmt.Fprintf(a.stdout, "%s\ntoo short: one round only; use --seconds\n", peak)
+	}
 	for _, s := range stages {
 		if _, err := fmt.Fprintf(a.stdout, "  %-20s %4.0f %%\n", s.name, 100*s.d.Seconds()/max(total.Seconds(), 1e-9)); err != nil {
 			return err

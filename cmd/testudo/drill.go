@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -61,6 +60,12 @@ func (a *app) drillCommand() *cobra.Command {
 			if c.Flags().Changed("hosts") {
 				cfg.Hosts = hosts
 			}
+			if cfg.Days < 1 || cfg.Days > 31 {
+				return exitError{exitUsage, fmt.Errorf("--days %d: want 1 to 31", cfg.Days)}
+			}
+			if cfg.Hosts < 30 || cfg.Hosts > 400 {
+				return exitError{exitUsage, fmt.Errorf("--hosts %d: want 30 to 400", cfg.Hosts)}
+			}
 			for _, at := range attacks() {
 				for i, text := range *planted[at.flag] {
 					attack, err := parseAttack(at.empty, fmt.Sprintf("%s-%d", at.flag, i+1), text)
@@ -77,8 +82,8 @@ func (a *app) drillCommand() *cobra.Command {
 	c.Flags().StringVar(&keep, "keep", "", "keep the capture and its truth in `DIR` (default: a temporary one)")
 	c.Flags().StringVar(&story, "story", "week", "what happens: week (flood, break-in, spy), showcase (one of everything) or calm")
 	c.Flags().Uint64Var(&seed, "seed", 1, "another seed is another ministry")
-	c.Flags().IntVar(&days, "days", 7, "how many days")
-	c.Flags().IntVar(&hosts, "hosts", 60, "how many machines the ministry has")
+	c.Flags().IntVar(&days, "days", 7, "how many days, 1 to 31")
+	c.Flags().IntVar(&hosts, "hosts", 60, "how many machines the ministry has, 30 to 400")
 	for _, at := range attacks() {
 		planted[at.flag] = new([]string)
 		c.Flags().StringArrayVar(planted[at.flag], at.flag, nil, at.about+", as `KEY=VALUE,...`; may repeat")
@@ -114,8 +119,9 @@ func (a *app) drill(c *cobra.Command, f replayFlags, cfg drill.Config, keep stri
 	if err != nil {
 		return exitError{exitInput, err}
 	}
-	fmt.Fprintf(a.stderr, "drill: %d days of %d machines, %s packets, %.0f MB, %d attacks planted, written in %.1f s: %s\n",
-		cfg.Days, truth.Hosts, count(float64(truth.Packets)), float64(truth.Bytes)/1e6, len(truth.Attacks), time.Since(began).Seconds(), terminal(path))
+	fmt.Fprintf(a.stderr, "drill: %s of %d machines from %s, %s packets, %.0f MB, %s planted, written in %.1f s: %s\n",
+		counted(cfg.Days, "day"), truth.Hosts, cfg.Start.UTC().Format("Mon 2 Jan 2006 15:04 MST"), count(float64(truth.Packets)),
+		float64(truth.Bytes)/1e6, counted(len(truth.Attacks), "attack"), time.Since(began).Seconds(), terminal(path))
 	if len(f.local) == 0 {
 		for _, p := range truth.Local {
 			f.local = append(f.local, p.String())
@@ -125,10 +131,12 @@ func (a *app) drill(c *cobra.Command, f replayFlags, cfg drill.Config, keep stri
 	if err := a.replay(c.Context(), f, []string{path}); err != nil {
 		return err
 	}
-	if a.output == "text" {
+	if a.output == "text" && len(truth.Attacks) == 0 {
+		fmt.Fprintln(a.stdout, "\nplanted: nothing")
+	} else if a.output == "text" {
 		fmt.Fprintln(a.stdout, "\nplanted, by the truth written beside the capture:")
 		for _, p := range truth.Attacks {
-			line := fmt.Sprintf("  %-14s %-10s %s", p.Name, p.Kind, p.First.Local().Format("Mon 15:04"))
+			line := fmt.Sprintf("  %-14s %-10s %s", p.Name, p.Kind, p.First.Local().Format("Mon 15:04 MST"))
 			for _, s := range p.Servers[:min(3, len(p.Servers))] {
 				line += strings.TrimRight(fmt.Sprintf("  %v %s", s.Address, strings.Join(s.Names, " ")), " ")
 			}
@@ -139,7 +147,8 @@ func (a *app) drill(c *cobra.Command, f replayFlags, cfg drill.Config, keep stri
 		}
 	}
 	if keep != "" {
-		fmt.Fprintf(a.stderr, "drill: kept in %s; read it again with: testudo replay %s\n", terminal(keep), terminal(filepath.Join(keep, "drill.pcap")))
+		fmt.Fprintf(a.stderr, "drill: kept in %s; read it again with: testudo replay --local %s %s\n", terminal(keep),
+			strings.Join(f.local, ","), terminal(path))
 	}
 	return nil
 }

@@ -11,9 +11,11 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // The exit codes of the contract.
@@ -35,6 +37,14 @@ type exitError struct {
 	code int
 	err  error
 }
+
+// usageError is a wrong use; help is the command that tells the right one.
+type usageError struct {
+	error
+	help string
+}
+
+func (e usageError) Unwrap() error { return e.error }
 
 func (e exitError) Error() string { return e.err.Error() }
 func (e exitError) Unwrap() error { return e.err }
@@ -66,7 +76,7 @@ func main() {
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
-	root := a.root()
+	root := a.root(args)
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -82,11 +92,18 @@ func (a *app) run(ctx context.Context, args []string) int {
 		}
 		return ee.code
 	}
-	fmt.Fprintf(a.stderr, "testudo: %s\n         see: testudo help\n", terminal(err.Error()))
+	help := "testudo help"
+	var ue usageError
+	if errors.As(err, &ue) {
+		help = ue.help
+	}
+	fmt.Fprintf(a.stderr, "testudo: %s\n         see: %s\n", terminal(err.Error()), help)
 	return exitUsage
 }
 
-func (a *app) root() *cobra.Command {
+// root builds the commands; args are what was typed, for what is said of it.
+func (a *app) root(args []string) *cobra.Command {
+	var showVersion bool
 	root := &cobra.Command{
 		Use:   "testudo",
 		Short: "A cyber-espionage shield: identify an attack, name the server behind it, say why",
@@ -95,14 +112,58 @@ func (a *app) root() *cobra.Command {
 			"Start with:  testudo replay your.pcap",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error {
+			if showVersion {
+				return a.printVersion()
+			}
+			return c.Help()
+		},
 	}
+	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (YAML); none is needed to start")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text, json or csv")
 	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if c == root {
+			if i := slices.IndexFunc(args, func(s string) bool { return !strings.HasPrefix(s, "-") }); i >= 0 {
+				return unknownCommand(c, args[i])
+			}
+		}
+		return wrongFlag(c, err)
+	})
 	return root
+}
+
+// unknownCommand says what was meant by a word that is no command.
+func unknownCommand(root *cobra.Command, word string) error {
+	if _, err := os.Stat(word); err == nil {
+		return fmt.Errorf("%q is no command but a file or folder; to read it:  testudo replay %s", word, word)
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return fmt.Errorf("unknown command %q; the nearest is %q", word, nearest(word, names))
+}
+
+// wrongFlag says what was meant by a flag that c does not have.
+func wrongFlag(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1 {
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		err = fmt.Errorf("%w; the nearest is --%s", err, nearest(unknown.GetSpecifiedName(), names))
+	}
+	return usageError{err, strings.Replace(c.CommandPath(), "testudo", "testudo help", 1)}
 }
 
 // format checks -o.

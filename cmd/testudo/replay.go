@@ -86,6 +86,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 	res, err := shield.Replay{
 		Parts: parts(), Settings: set, Paths: paths, Stdin: a.stdin,
 		RecordsDir: f.records, RecordsFormat: f.recordsFormat,
+		Note: func(text string) { fmt.Fprintf(a.stderr, "testudo: %s\n", terminal(text)) },
 	}.Run(ctx)
 	show.done()
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, shield.ErrNoInput) {
@@ -137,7 +138,10 @@ func (a *app) settings(f replayFlags) (shield.Settings, error) {
 	if len(f.local) > 0 {
 		c.Local, wrong = f.local, exitUsage
 	}
-	s := shield.Settings{Workers: max(f.workers, 0), Budgets: c.Budgets.engine()}
+	if f.workers < 0 {
+		return shield.Settings{}, exitError{exitUsage, fmt.Errorf("--workers %d: want 0, for one a core, or more", f.workers)}
+	}
+	s := shield.Settings{Workers: f.workers, Budgets: c.Budgets.engine()}
 	if s.Workers == 0 {
 		s.Workers = c.Workers
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,14 +22,24 @@ func isTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// width is the widest useful line: at most 100 columns.
+// widest is the widest useful line.
+const widest = 100
+
+// width is how many columns a page may take: those of the terminal, or
+// $COLUMNS off one, at most 100. A terminal that says 0 does not know.
 func width(w io.Writer) int {
 	if f, ok := w.(*os.File); ok {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return max(40, min(n, 100))
+			if n <= 0 {
+				return widest
+			}
+			return max(40, min(n, widest))
 		}
 	}
-	return 100
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n >= 40 {
+		return min(n, widest)
+	}
+	return widest
 }
 
 func colour(w io.Writer) bool {
@@ -115,4 +126,12 @@ func count(n float64) string {
 		return fmt.Sprintf("%.0f k", n/1e3)
 	}
 	return fmt.Sprintf("%.0f", n)
+}
+
+// counted is a small number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }

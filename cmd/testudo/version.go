@@ -17,29 +17,31 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if err := a.format("text", "json"); err != nil {
-				return err
-			}
-			commit := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						commit = s.Value
-					}
-				}
-			}
-			if a.output == "json" {
-				return json.NewEncoder(a.stdout).Encode(struct {
-					Type    string `json:"type"`
-					Schema  int    `json:"schema"`
-					Version string `json:"version"`
-					Commit  string `json:"commit"`
-					Go      string `json:"go"`
-				}{"version", 1, version, commit, runtime.Version()})
-			}
-			_, err := fmt.Fprintf(a.stdout, "testudo %s (%.12s, %s)\n", version, commit, runtime.Version())
-			return err
-		},
+		RunE:  func(*cobra.Command, []string) error { return a.printVersion() },
 	}
+}
+
+func (a *app) printVersion() error {
+	if err := a.format("text", "json"); err != nil {
+		return err
+	}
+	commit := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				commit = s.Value
+			}
+		}
+	}
+	if a.output == "json" {
+		return json.NewEncoder(a.stdout).Encode(struct {
+			Type    string `json:"type"`
+			Schema  int    `json:"schema"`
+			Version string `json:"version"`
+			Commit  string `json:"commit"`
+			Go      string `json:"go"`
+		}{"version", 1, version, commit, runtime.Version()})
+	}
+	_, err := fmt.Fprintf(a.stdout, "testudo %s (%.12s, %s)\n", version, commit, runtime.Version())
+	return err
 }

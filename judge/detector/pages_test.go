@@ -32,6 +32,10 @@ func TestPages(t *testing.T) {
 				got = append(got, strings.TrimSpace(h))
 			}
 		}
+		_, text, _ := strings.Cut(string(page), "## Name\n")
+		if text = strings.TrimLeft(text, "\n`"); !strings.HasPrefix(text, name) || strings.IndexAny(text[len(name):], "`: ") != 0 {
+			t.Errorf("%s/README.md: the section Name must begin with %q, it begins %.40q", name, name, text)
+		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s/README.md has sections %q, want %q", name, got, want)
 		}

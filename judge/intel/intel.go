@@ -59,7 +59,7 @@ func (s *Set) Len() int {
 func (s *Set) Add(source string, r io.Reader) error {
 	sc := bufio.NewScanner(r)
 	sc.Buffer(make([]byte, 64<<10), 64<<10)
-	taken, refused := 0, 0
+	taken, refused := 0, refusals{}
 	for sc.Scan() {
 		line := strings.TrimSpace(sc.Text())
 		if line == "" || line[0] == '#' || line[0] == ';' {
@@ -69,25 +69,63 @@ func (s *Set) Add(source string, r io.Reader) error {
 		if i := strings.IndexAny(line, " \t,;#"); i > 0 {
 			value, note = line[:i], strings.Trim(line[i:], " \t,;#")
 		}
-		if s.add(refang(value), origin{source, note}) {
+		if why := s.add(refang(value), origin{source, note}); why == accepted {
 			taken++
 		} else {
-			refused++
+			refused[why]++
 		}
 	}
-	s.Refused += refused
+	s.Refused += refused.sum()
 	if err := sc.Err(); err != nil {
 		return fmt.Errorf("indicators %s: %w", source, err)
 	}
-	if taken == 0 && refused > 0 {
-		return fmt.Errorf("indicators %s: %w", source, ErrNone)
+	if taken == 0 && refused.sum() > 0 {
+		return fmt.Errorf("indicators %s: %w: %s; want a plain list, one indicator a line: an address, domain, URL or fingerprint", source, ErrNone, refused)
 	}
 	s.lists++
 	return nil
 }
 
 // ErrNone says that a list held no indicator at all.
-var ErrNone = errors.New("no line is an address, domain, URL or fingerprint; want a plain list, one indicator a line")
+var ErrNone = errors.New("no line is an indicator that can be used")
+
+// verdict is what became of a line.
+type verdict uint8
+
+const (
+	accepted verdict = iota
+	private          // an address or prefix that nobody on the Internet has to himself
+	suffix           // a name under which anybody can register
+	prose            // no indicator by its form
+	verdicts
+)
+
+// refusals counts lines by why they were refused.
+type refusals [verdicts]int
+
+func (r refusals) sum() int { return r[private] + r[suffix] + r[prose] }
+
+// String tells the counts: "refused 2 public suffixes, 1 line of
+// prose or a bare word".
+func (r refusals) String() string {
+	var parts []string
+	for _, w := range [...]struct {
+		n         int
+		one, more string
+	}{
+		{r[private], "private, reserved or too wide address", "private, reserved or too wide addresses"},
+		{r[suffix], "public suffix", "public suffixes"},
+		{r[prose], "line of prose or a bare word", "lines of prose or bare words"},
+	} {
+		switch {
+		case w.n == 1:
+			parts = append(parts, "1 "+w.one)
+		case w.n > 1:
+			parts = append(parts, fmt.Sprintf("%d %s", w.n, w.more))
+		}
+	}
+	return "refused " + strings.Join(parts, ", ")
+}
 
 // refang undoes what lists do to keep a value from being clicked on.
 func refang(v string) string {
@@ -99,57 +137,65 @@ func refang(v string) string {
 	return v
 }
 
-func (s *Set) add(v string, o origin) bool {
+func (s *Set) add(v string, o origin) verdict {
 	if a, err := netip.ParseAddr(v); err == nil {
 		return s.addAddr(a, o)
 	}
 	if p, err := netip.ParsePrefix(v); err == nil {
 		if p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16 || !publicPrefix(p) {
-			return false
+			return private
 		}
 		s.prefixes = append(s.prefixes, listedPrefix{p.Masked(), o})
-		return true
+		return accepted
 	}
 	if isPrint(v) {
 		s.prints[strings.ToLower(v)] = o
-		return true
+		return accepted
 	}
 	if scheme, rest, ok := strings.Cut(v, "://"); ok {
-		return (scheme == "http" || scheme == "https") && s.addURL(rest, o)
+		if scheme != "http" && scheme != "https" {
+			return prose
+		}
+		return s.addURL(rest, o)
 	}
 	if a, err := netip.ParseAddrPort(v); err == nil {
 		return s.addAddr(a.Addr(), o)
 	}
 	name := strings.TrimPrefix(strings.Trim(strings.ToLower(withoutPort(v)), "."), "*.")
-	if !isDomain(name) {
-		return false
+	switch {
+	case !isName(name):
+		return prose
+	case !isDomain(name):
+		return suffix
 	}
 	s.domains[name] = o
-	return true
+	return accepted
 }
 
-func (s *Set) addAddr(a netip.Addr, o origin) bool {
+func (s *Set) addAddr(a netip.Addr, o origin) verdict {
 	a = a.Unmap().WithZone("")
 	if !public(a) {
-		return false
+		return private
 	}
 	s.addrs[a] = o
-	return true
+	return accepted
 }
 
 // addURL adds a URL without its scheme. One without a path blames the host.
-func (s *Set) addURL(url string, o origin) bool {
+func (s *Set) addURL(url string, o origin) verdict {
 	host, path, _ := strings.Cut(url, "/")
 	host = strings.ToLower(host)
 	if path == "" {
 		return s.add(host, o)
 	}
 	bare := withoutPort(host)
-	if a, err := netip.ParseAddr(strings.Trim(bare, "[]")); err == nil && !public(a) || err != nil && !isName(bare) {
-		return false
+	if a, err := netip.ParseAddr(strings.Trim(bare, "[]")); err == nil && !public(a) {
+		return private
+	} else if err != nil && !isName(bare) {
+		return prose
 	}
 	s.urls[host+"/"+path] = o
-	return true
+	return accepted
 }
 
 // withoutPort cuts a port off a name or an address in brackets.

@@ -218,3 +218,12 @@ func FuzzList(f *testing.F) {
 		s.Match(&testudo.HTTP{Host: list, URI: list})
 	})
 }
+
+// TestRefusals holds that a list of nothing usable says what it holds instead.
+func TestRefusals(t *testing.T) {
+	err := NewSet().Add("list", strings.NewReader("# comment\n10.0.0.1\n0.0.0.0/0\nhttp://10.0.0.1/x\nco.uk\nDear reader,\n"))
+	want := "refused 3 private, reserved or too wide addresses, 1 public suffix, 1 line of prose or a bare word;"
+	if !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}

@@ -58,7 +58,7 @@ func (p *page) incident(in *testudo.Incident, s *testudo.Summary, zone *time.Loc
 		p.labelled("technique", normal, strings.Join(in.Techniques, " "))
 	}
 	label = "do"
-	for _, step := range advice(in, p.whom(in.Victims), p.origin(in, s)) {
+	for _, step := range advice(in, s.Local, p.name) {
 		p.labelled(label, normal, step)
 		label = ""
 	}
@@ -71,7 +71,7 @@ func (p *page) title(in *testudo.Incident) {
 	sev, kind, id := p.severity(in.Severity), p.name(string(in.Kind)), p.name(in.ID)
 	lead := cells(sev) + 2 + cells(kind) + 2
 	st := severityStyle(in.Severity)
-	title := p.cut(in.Title, 200)
+	title := p.cut(in.Title, titleCells)
 	first := p.width - lead - 2 - cells(id)
 	if first < 30 {
 		p.para(st, labelIndent, sev+" "+kind+" "+id)
@@ -167,9 +167,22 @@ func (p *page) victims(victims []testudo.Victim) {
 	p.labelled(label, normal, strings.Join(words, ", "))
 }
 
-// servers lists the adversary's machines, one a line.
+// side is what the page calls an adversary's machine: a server that ours went
+// to, an attacker that came, or one that others were reached through.
+func side(role testudo.ServerRole) string {
+	switch role {
+	case testudo.Exploiter, testudo.Scanner, testudo.Flooder, testudo.Lateral, testudo.Controller, testudo.TrapVisitor:
+		return "attacker"
+	case testudo.Reflector:
+		return "through"
+	}
+	return "server"
+}
+
+// servers lists the adversary's machines, one a line, each run of a sort
+// under its label.
 func (p *page) servers(servers []testudo.NamedServer) {
-	label := "server"
+	last := ""
 	for i, s := range servers {
 		if i == serversShown {
 			p.labelled("", normal, fmt.Sprintf("and %s more", grouped(int64(len(servers)-i))))
@@ -192,8 +205,12 @@ func (p *page) servers(servers []testudo.NamedServer) {
 		if s.Confidence > 0 {
 			role += " " + confidence(s.Confidence)
 		}
+		label := side(s.Role)
+		if label == last {
+			label = ""
+		}
+		last = side(s.Role)
 		p.labelled(label, normal, p.dot(at, strings.Join(names, ", "), role, shared))
-		label = ""
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,15 @@ type incidentLine struct {
 	Techniques  []string         `json:"techniques"`
 	Sightings   []sightingJSON   `json:"sightings"`
 	Explanation []string         `json:"explanation"`
+	Reasons     []reasonJSON     `json:"reasons"`
 	Innocent    []string         `json:"innocent,omitempty"`
+	Advice      []string         `json:"advice"`
+}
+
+type reasonJSON struct {
+	Family testudo.Family `json:"family"`
+	Weight real           `json:"weight"`
+	Text   string         `json:"text"`
 }
 
 type victimJSON struct {
@@ -121,7 +130,7 @@ type judgedJSON struct {
 func JSON(w io.Writer, incidents []testudo.Incident, s *testudo.Summary, timing bool) error {
 	bw := bufio.NewWriter(w)
 	for i := range incidents {
-		if err := writeLine(bw, newIncidentLine(&incidents[i])); err != nil {
+		if err := writeLine(bw, newIncidentLine(&incidents[i], s.Local)); err != nil {
 			return fmt.Errorf("report: write incident %s: %w", Name(incidents[i].ID), err)
 		}
 	}
@@ -139,12 +148,13 @@ func JSON(w io.Writer, incidents []testudo.Incident, s *testudo.Summary, timing 
 	return nil
 }
 
-func newIncidentLine(in *testudo.Incident) *incidentLine {
+func newIncidentLine(in *testudo.Incident, local []netip.Prefix) *incidentLine {
 	l := &incidentLine{Type: "incident", Schema: schema, ID: in.ID, Kind: in.Kind, Severity: in.Severity,
 		Confidence: real(probability(in.Confidence)), Score: real(math.Round(in.Score*100) / 100), Urgency: in.Urgency,
 		Title: in.Title, First: in.First, Last: in.Last, Techniques: list(in.Techniques), Innocent: in.Innocent,
 		Victims: make([]victimJSON, 0, len(in.Victims)), Servers: make([]serverJSON, 0, len(in.Servers)),
-		Sightings: make([]sightingJSON, 0, len(in.Sightings)), Explanation: make([]string, 0, len(in.Explanation))}
+		Sightings: make([]sightingJSON, 0, len(in.Sightings)), Explanation: make([]string, 0, len(in.Explanation)),
+		Reasons: make([]reasonJSON, 0, len(in.Explanation)), Advice: advice(in, local, Name)}
 	for _, v := range in.Victims {
 		l.Victims = append(l.Victims, victimJSON{Address: address(v.Address), Name: v.Name})
 	}
@@ -155,10 +165,11 @@ func newIncidentLine(in *testudo.Incident) *incidentLine {
 	for i := range in.Sightings {
 		s := &in.Sightings[i]
 		l.Sightings = append(l.Sightings, sightingJSON{Detector: s.Detector, First: s.First, Last: s.Last,
-			Score: real(probability(s.Score())), Summary: s.Summary, Evidence: facts(s.Evidence), UIDs: s.UIDs})
+			Score: real(probability(s.Score())), Summary: s.Summary, Evidence: facts(s.Evidence), UIDs: distinct(s.UIDs)})
 	}
 	for _, r := range in.Explanation {
 		l.Explanation = append(l.Explanation, r.String())
+		l.Reasons = append(l.Reasons, reasonJSON{r.Family, real(math.Round(r.Weight*100) / 100), r.Text})
 	}
 	return l
 }
@@ -194,6 +205,18 @@ func newSummaryLine(incidents []testudo.Incident, s *testudo.Summary) *summaryLi
 		l.Judged = append(l.Judged, judgedJSON(d))
 	}
 	return l
+}
+
+// distinct returns the uids, each once, in the order in which they first
+// stand.
+func distinct(uids []testudo.UID) []testudo.UID {
+	var once []testudo.UID
+	for i, u := range uids {
+		if !slices.Contains(uids[:i], u) {
+			once = append(once, u)
+		}
+	}
+	return once
 }
 
 // list returns l, or an empty list for none, so that JSON never says null.

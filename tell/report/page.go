@@ -137,7 +137,41 @@ func pad(b *bytes.Buffer, n int) {
 	}
 }
 
-// wrap breaks s at blanks into lines of at most first cells, then rest. A
+// words returns the words of s; a number and its unit are one word, so that
+// no line ends between them.
+func words(s string) []string {
+	all := strings.Fields(s)
+	out := make([]string, 0, len(all))
+	for i, w := range all {
+		if i > 0 && isUnit(w) && isNumber(all[i-1]) {
+			out[len(out)-1] += " " + w
+			continue
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// isNumber says whether w is digits with what stands around them: "(1,204",
+// "±4", "+0.41".
+func isNumber(w string) bool {
+	if c := w[len(w)-1]; c < '0' || c > '9' {
+		return false
+	}
+	return strings.Trim(w, "0123456789.,+-±<>~≈×(") == ""
+}
+
+// isUnit says whether w, punctuation aside, is what numbers are counted in.
+func isUnit(w string) bool {
+	switch strings.TrimRight(w, ".,;:)") {
+	case "%", "ms", "µs", "s", "min", "h", "d", "days", "hours", "minutes", "seconds", "bytes", "byte",
+		"k", "M", "G", "T", "B", "kB", "MB", "GB", "TB", "PB", "EB":
+		return true
+	}
+	return false
+}
+
+// wrap breaks s between words into lines of at most first cells, then rest. A
 // word longer than a line is broken where the line ends. There is always one
 // line.
 func wrap(s string, first, rest int) []string {
@@ -149,7 +183,7 @@ func wrap(s string, first, rest int) []string {
 		line.Reset()
 		used, limit = 0, rest
 	}
-	for _, word := range strings.Fields(s) {
+	for _, word := range words(s) {
 		w := uniseg.StringWidth(word)
 		if used > 0 && used+1+w > limit {
 			flush()

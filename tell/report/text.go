@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"sort"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ const (
 	serversShown = 5
 	namesShown   = 3
 	sightsShown  = 4
+	titleCells   = 200
 )
 
 // Text writes the page for people: what was read, what needs a person and
@@ -62,6 +64,10 @@ func Text(w io.Writer, incidents []testudo.Incident, s *testudo.Summary, o TextO
 		p.lower(order[need:], o.Zone)
 	}
 	p.coverage(s, o.Zone)
+	if need == 0 {
+		p.stranger(incidents, s.Local)
+	}
+	p.judged(s.Detectors)
 	if _, err := w.Write(p.trimmed()); err != nil {
 		return fmt.Errorf("report: write text: %w", err)
 	}
@@ -115,7 +121,7 @@ func (p *page) head(s *testudo.Summary, o TextOptions) {
 		read+span+", "+many(int64(s.Hosts), "host of ours", "hosts of ours"), took))
 	for i, k := range s.Skipped {
 		if i == skipsShown {
-			p.para(normal, 2, fmt.Sprintf("and %s more inputs not read in full", grouped(int64(len(s.Skipped)-i))))
+			p.para(normal, 2, "and "+many(int64(len(s.Skipped)-i), "more input", "more inputs")+" not read in full")
 			break
 		}
 		p.para(bold, 2, "not read in full: "+p.name(k.Input)+": "+k.Reason)
@@ -142,6 +148,10 @@ func (p *page) verdict(s *testudo.Summary, need, lower int, o TextOptions) {
 	switch {
 	case need > 0:
 		p.para(bold, 2, p.dot(many(int64(need), "incident needs a person", "incidents need a person"), less))
+	case s.Packets == 0 && s.Records == 0 && len(s.Skipped) == 0 && len(s.Inputs) == 1:
+		p.para(bold, 2, "The capture is valid but holds no packets.")
+	case s.Packets == 0 && s.Records == 0 && len(s.Skipped) == 0 && len(s.Inputs) > 1:
+		p.para(bold, 2, "The captures are valid but hold no packets.")
 	case s.Packets == 0 && s.Records == 0:
 		p.para(bold, 2, "Nothing was read, so nothing can be said."+less)
 	case len(s.Skipped) > 0 || s.Dropped > 0:
@@ -167,14 +177,14 @@ func (p *page) lower(order []*testudo.Incident, zone *time.Location) {
 	p.blank()
 }
 
-// oneLine tells an incident in a line, or two on a narrow page. The time goes
-// where the title has no room beside it.
+// oneLine tells an incident in a line, or more where its title asks for
+// them. The time goes where the title has no room beside it.
 func (p *page) oneLine(in *testudo.Incident, zone *time.Location) {
 	lead := p.severity(in.Severity) + "  " + fmt.Sprintf("%-9s  ", p.cut(string(in.Kind), 9))
 	id := "  " + p.cut(in.ID, 20)
 	if p.width < narrowBelow {
 		p.para(severityStyle(in.Severity), 2, lead+id)
-		p.labelled("", normal, p.cut(in.Title, 2*(p.width-narrowText)-8))
+		p.labelled("", normal, p.cut(in.Title, titleCells))
 		return
 	}
 	tail := "  " + in.First.Std().In(zone).Format("2 Jan 15:04") + id
@@ -182,10 +192,16 @@ func (p *page) oneLine(in *testudo.Incident, zone *time.Location) {
 		tail = id
 	}
 	room := max(p.width-cells(lead)-cells(tail), 10)
-	title := p.cut(in.Title, room)
-	p.buf.WriteString(p.paint(severityStyle(in.Severity), lead) + title)
-	pad(&p.buf, room-cells(title))
-	p.buf.WriteString(p.paint(dim, tail) + "\n")
+	for i, line := range wrap(p.cut(in.Title, titleCells), room, p.width-cells(lead)) {
+		if i > 0 {
+			pad(&p.buf, cells(lead))
+			p.buf.WriteString(line + "\n")
+			continue
+		}
+		p.buf.WriteString(p.paint(severityStyle(in.Severity), lead) + line)
+		pad(&p.buf, room-cells(line))
+		p.buf.WriteString(p.paint(dim, tail) + "\n")
+	}
 }
 
 // coverage tells how far the answer reaches.
@@ -214,7 +230,24 @@ func (p *page) coverage(s *testudo.Summary, zone *time.Location) {
 		}
 		p.labelled("forgotten", normal, "for want of memory: "+strings.Join(shed, ", "))
 	}
-	p.judged(s.Detectors)
+}
+
+// stranger tells of an address that most of the findings happened to although
+// it is not ours: it may be that --local was left out.
+func (p *page) stranger(incidents []testudo.Incident, local []netip.Prefix) {
+	const fewest = 3
+	hit := map[netip.Addr]int{}
+	for i := range incidents {
+		v := incidents[i].Victims
+		if len(v) != 1 || !v[0].Address.IsValid() || within(local, v[0].Address) {
+			continue
+		}
+		a := v[0].Address.Unmap()
+		if hit[a]++; hit[a] >= fewest && hit[a] > len(incidents)/2 {
+			p.labelled("hint", normal, "much of this concerns "+address(a)+", which is not ours by --local: set --local if it is")
+			return
+		}
+	}
 }
 
 // seen tells when, and what of it was lost.
@@ -262,26 +295,30 @@ func (p *page) ours(s *testudo.Summary) string {
 	return ours
 }
 
-// judged tells which detectors had what they need.
+// judged tells which detectors had what they need, and what the others lacked.
 func (p *page) judged(detectors []testudo.Judgement) {
 	if len(detectors) == 0 {
 		return
 	}
 	full := 0
-	var lacked []string
+	var not []string
 	for _, d := range detectors {
+		lacked := p.text(d.Lacked)
+		if what, needs, ok := strings.Cut(strings.TrimSuffix(lacked, ")"), " ("); ok {
+			lacked = what + ": " + needs
+		}
 		switch {
 		case d.Full:
 			full++
-		case d.Lacked == "":
-			lacked = addOnce(lacked, p.name(d.Detector))
+		case lacked == "":
+			not = append(not, p.name(d.Detector))
 		default:
-			lacked = addOnce(lacked, p.name(d.Lacked))
+			not = append(not, p.name(d.Detector)+" ("+lacked+")")
 		}
 	}
 	text := fmt.Sprintf("fully: %d of %s", full, many(int64(len(detectors)), "detector", "detectors"))
-	if len(lacked) > 0 {
-		text += "; too short or too little for: " + strings.Join(lacked, ", ")
+	if len(not) > 0 {
+		text += "; not: " + strings.Join(not, ", ")
 	}
 	p.labelled("judged", normal, text)
 }

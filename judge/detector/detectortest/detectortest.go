@@ -19,6 +19,7 @@ package detectortest
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -101,7 +102,7 @@ func Run(d detector.Detector, records []testudo.Record, shards, entries int) []t
 	var clock testudo.Time
 	tick := func(now testudo.Time, last bool) {
 		for _, m := range memories {
-			if m != nil {
+			if m != nil && (d.Ticks || last) {
 				out.Now = now
 				m.Tick(now, last, &out)
 			}
@@ -186,7 +187,11 @@ func Parse(t *testing.T, text string) []testudo.Record {
 		}
 		if words[0] == "local" {
 			for _, w := range words[1:] {
-				cfg.Local = append(cfg.Local, netip.MustParsePrefix(w))
+				p, err := netip.ParsePrefix(w)
+				if err != nil {
+					t.Fatalf("line %d: %v", n, err)
+				}
+				cfg.Local = append(cfg.Local, p)
 			}
 			continue
 		}
@@ -220,15 +225,21 @@ func parseLine(words []string, at testudo.Time, chance *rand.Rand) ([]testudo.Re
 	} else {
 		at = start.Add(d)
 	}
-	words = words[1:]
+	if words = words[1:]; len(words) == 0 {
+		return nil, at, errShort
+	}
 	times, every, jitter := 1, time.Duration(0), 0.0
 	if count, rest, ok := strings.Cut(words[0], "x"); ok && count != "" && strings.Trim(count, "0123456789") == "" {
-		times, _ = strconv.Atoi(count)
-		period, pct, _ := strings.Cut(rest, "~")
+		period, pct, jittered := strings.Cut(rest, "~")
+		if times, err = strconv.Atoi(count); err != nil {
+			return nil, at, err
+		}
 		if every, err = time.ParseDuration(period); err != nil {
 			return nil, at, err
 		}
-		jitter, _ = strconv.ParseFloat(pct, 64)
+		if jitter, err = strconv.ParseFloat(pct, 64); jittered && err != nil {
+			return nil, at, err
+		}
 		words = words[1:]
 	}
 	var records []testudo.Record
@@ -259,9 +270,16 @@ func kinds() map[string]testudo.Record {
 	}
 }
 
+var errShort = errors.New("want: moment log orig resp transport fields")
+
+// transports are the words for them.
+func transports() map[string]testudo.Proto {
+	return map[string]testudo.Proto{"tcp": testudo.TCP, "udp": testudo.UDP, "icmp": testudo.ICMP, "icmp6": testudo.ICMPv6, "sctp": testudo.SCTP, "none": 0}
+}
+
 func record(words []string, at testudo.Time) (testudo.Record, error) {
 	if len(words) < 4 {
-		return nil, fmt.Errorf("want: moment log orig resp transport fields, got %q", words)
+		return nil, fmt.Errorf("%w, got %q", errShort, words)
 	}
 	r := kinds()[words[0]]
 	if r == nil {
@@ -271,16 +289,22 @@ func record(words []string, at testudo.Time) (testudo.Record, error) {
 	m.Time = at
 	var err error
 	if m.ID.Orig, err = netip.ParseAddrPort(words[1]); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", words[1], err)
 	}
 	if m.ID.Resp, err = netip.ParseAddrPort(words[2]); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", words[2], err)
 	}
-	m.ID.Proto = map[string]testudo.Proto{"tcp": testudo.TCP, "udp": testudo.UDP, "icmp": testudo.ICMP}[words[3]]
+	var known bool
+	if m.ID.Proto, known = transports()[words[3]]; !known {
+		return nil, fmt.Errorf("no transport %q; want tcp, udp, icmp, icmp6, sctp or none", words[3])
+	}
 	m.UID = testudo.UID(detector.NameKey(words[1] + " " + words[2] + at.String()))
 	v := reflect.ValueOf(r).Elem()
 	for _, w := range words[4:] {
-		name, value, _ := strings.Cut(w, "=")
+		name, value, given := strings.Cut(w, "=")
+		if !given {
+			return nil, fmt.Errorf("%s: want Field=value", w)
+		}
 		if name == "UID" {
 			m.UID = testudo.UID(detector.NameKey(value))
 			continue
@@ -293,17 +317,8 @@ func record(words []string, at testudo.Time) (testudo.Record, error) {
 			m.About.Hits = append(m.About.Hits, testudo.Hit{Value: p[0], Field: p[1], Source: p[2]})
 			continue
 		}
-		f := v
-		for part := range strings.SplitSeq(name, ".") {
-			if f.Kind() == reflect.Pointer {
-				if f.IsNil() {
-					f.Set(reflect.New(f.Type().Elem()))
-				}
-				f = f.Elem()
-			}
-			f = f.FieldByName(part)
-		}
-		if !f.IsValid() {
+		f, ok := field(v, name)
+		if !ok {
 			return nil, fmt.Errorf("%s has no field %s", words[0], name)
 		}
 		if err := set(f, value); err != nil {
@@ -314,6 +329,26 @@ func record(words []string, at testudo.Time) (testudo.Record, error) {
 		c.Delta = testudo.Delta{OrigBytes: c.OrigBytes, RespBytes: c.RespBytes, OrigPkts: c.OrigPkts, RespPkts: c.RespPkts, Duration: c.Duration}
 	}
 	return r, nil
+}
+
+// field finds a field of v by its Go names joined by dots, and makes what
+// pointers on the way point to.
+func field(v reflect.Value, name string) (reflect.Value, bool) {
+	for part := range strings.SplitSeq(name, ".") {
+		if v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				v.Set(reflect.New(v.Type().Elem()))
+			}
+			v = v.Elem()
+		}
+		if v.Kind() != reflect.Struct {
+			return v, false
+		}
+		if v = v.FieldByName(part); !v.IsValid() || !v.CanSet() {
+			return v, false
+		}
+	}
+	return v, true
 }
 
 func set(f reflect.Value, value string) error {

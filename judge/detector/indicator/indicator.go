@@ -16,7 +16,7 @@ import (
 // Detector returns the detector. Its memory hangs on our host.
 func Detector() detector.Detector {
 	return detector.Detector{
-		Name: "indicator",
+		Name: "indicator", Ticks: true,
 		Route: func(r testudo.Record) (uint64, bool) {
 			m := r.Base()
 			return detector.AddrKey(m.About.Host), len(m.About.Hits) > 0 && m.About.Host.IsValid()

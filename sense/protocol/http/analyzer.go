@@ -14,6 +14,7 @@ type shared struct {
 	strings protocol.Slab[string]
 	free    []*sample // sample buffers nobody uses
 	lent    int       // sample buffers in use
+	waiting int       // requests that wait for their response
 	inflate gzip.Reader
 	plain   [sampleBytes]byte
 }
@@ -238,12 +239,14 @@ func (a *analyzer) End(f *protocol.Flow) {
 	for i := range a.queue {
 		f.Emit(a.queue[i].rec)
 	}
+	a.shared.waiting -= len(a.queue)
 	clear(a.queue)
 	a.queue = a.queue[:0]
 }
 
 // Reset implements protocol.Analyzer.
 func (a *analyzer) Reset() {
+	a.shared.waiting -= len(a.queue)
 	for i := range a.half {
 		a.half[i].body.release(a.shared)
 	}

@@ -35,6 +35,7 @@ func (a *analyzer) request(f *protocol.Flow, line []byte) {
 	rec.URI = f.Intern(cut(r.uri, maxURI))
 	rec.Version = f.Intern(r.version)
 	a.queue = append(a.queue, transaction{rec: rec})
+	a.shared.waiting++
 	h.begin(rec)
 	if hasPrefixFold(r.uri, "http://") {
 		host, _, _ := bytes.Cut(r.uri[len("http://"):], []byte("/"))
@@ -163,6 +164,11 @@ func (a *analyzer) asked(f *protocol.Flow) {
 	if n := len(a.queue); n > 0 {
 		a.queue[n-1].reqDone = true
 	}
+	// Requests that nobody answers must not fill the memory: what is over the
+	// shard's bound is written without its response.
+	for a.shared.waiting > maxWaiting && len(a.queue) > 0 {
+		a.pop(f)
+	}
 	a.flush(f)
 }
 
@@ -200,6 +206,7 @@ func (a *analyzer) pop(f *protocol.Flow) {
 }
 
 func (a *analyzer) shift() {
+	a.shared.waiting--
 	n := copy(a.queue, a.queue[1:])
 	a.queue[n] = transaction{}
 	a.queue = a.queue[:n]

@@ -19,10 +19,10 @@ type entry struct {
 }
 
 // finish completes the record with what follows from Zeek's columns and
-// returns it, or errValue if it lacks what a record of its kind must have.
+// returns it, or an error if it lacks what a record of its kind must have.
 func (r *row) finish() (entry, error) {
 	if !r.timed {
-		return entry{}, errValue
+		return entry{}, errTime
 	}
 	if r.orig.IsValid() {
 		r.base.ID.Orig = netip.AddrPortFrom(r.orig, r.origPort)
@@ -66,7 +66,7 @@ func (r *row) finish() (entry, error) {
 		paired = false
 	}
 	if paired && !(r.base.ID.Orig.IsValid() && r.base.ID.Resp.IsValid()) {
-		return entry{}, errValue
+		return entry{}, errEnds
 	}
 	if r.written != 0 {
 		e.written = r.written

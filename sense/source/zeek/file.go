@@ -51,6 +51,8 @@ type file struct {
 	done      bool
 	foreign   int // lines of a well-formed log that becomes no records
 	malformed int
+	at        int    // number of the line at hand
+	bad       string // where the first malformed line stands, and why it is
 	known     *certs // nil while only looking
 }
 
@@ -75,6 +77,7 @@ func (f *file) open() error {
 	f.raw, f.closer = &counter{r: h}, []func() error{h.Close}
 	f.done, f.number, f.foreign, f.malformed = false, 0, 0, 0
 	f.ahead, f.weight = nil, 0
+	f.at, f.bad = 0, ""
 	f.tsv = standard(f.stem)
 	head := bufio.NewReaderSize(f.raw, block)
 	// A short file has a short head: its magic number tells all the same.
@@ -116,6 +119,7 @@ func (f *file) close() {
 // skipped and reported by long.
 func (f *file) line() (b []byte, long bool, err error) {
 	f.long = f.long[:0]
+	f.at++
 	for {
 		part, err := f.lines.ReadSlice('\n')
 		switch {
@@ -152,7 +156,7 @@ func (f *file) read() (entry, error) {
 			return entry{}, err
 		}
 		if long {
-			f.malformed++
+			f.refuse(errLong, false)
 			continue
 		}
 		if e, ok := f.parse(b); ok {
@@ -172,10 +176,11 @@ func (f *file) parse(b []byte) (entry, bool) {
 		return entry{}, false
 	}
 	var err error
+	object := bare[0] == '{' && !f.tsv.fielded
 	switch {
-	case bare[0] == '{' && !f.tsv.fielded:
+	case object:
 		if !f.json.parse(bare) {
-			err = errValue
+			err = errForm
 			break
 		}
 		k := f.guess()
@@ -192,19 +197,41 @@ func (f *file) parse(b []byte) (entry, bool) {
 		f.row.begin(f.tsv.kind)
 		err = f.tsv.line(b, &f.row)
 	default:
-		err = errValue
+		err = errForm
 	}
 	var e entry
 	if err == nil {
 		e, err = f.row.finish()
 	}
 	if err != nil {
-		f.malformed++
+		f.refuse(err, object)
 		return entry{}, false
 	}
 	f.number++
 	e.number, e.weight = f.number, len(b)
 	return e, true
+}
+
+// refuse counts the line at hand as malformed; why the first of them is, is
+// kept. object says that it is JSON.
+func (f *file) refuse(err error, object bool) {
+	f.malformed++
+	if f.malformed > 1 {
+		return
+	}
+	why := err.Error()
+	switch err {
+	case errForm, errTime, errEnds, errLong:
+	case errColumns:
+		why = fmt.Sprintf("%v, %d", err, len(f.tsv.columns))
+	default:
+		field := f.tsv.column()
+		if object {
+			field = string(f.json.failed)
+		}
+		why = fmt.Sprintf("the value of %.80q is not of its type", field)
+	}
+	f.bad = fmt.Sprintf("line %d: %s", f.at, why)
 }
 
 // named returns the kind of a log by Zeek's name for it.

@@ -25,6 +25,7 @@ type object struct {
 	names   []byte // joined keys of nested objects
 	scratch []byte
 	items   [][]byte
+	failed  []byte // key of the value that could not be read last
 }
 
 // parse reads one object that takes the whole line. The pairs point into it.
@@ -221,6 +222,7 @@ func (o *object) fill(r *row) error {
 			err = r.set(t, o.text(p.raw, p.sort))
 		}
 		if err != nil {
+			o.failed = p.key
 			return err
 		}
 	}

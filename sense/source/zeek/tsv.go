@@ -1,13 +1,18 @@
 package zeek
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // dialect is what a TSV log's header says of its lines.
 type dialect struct {
 	separator, set, empty, unset []byte
 	path                         string
 	columns                      []target
-	kind                         *kind // nil for a log that becomes no records
+	names                        string // of the columns, as #fields has them
+	failed                       int    // the column whose value could not be read last
+	kind                         *kind  // nil for a log that becomes no records
 	// fielded is set once #fields was read.
 	fielded bool
 	stem    *kind // what the file's name says, for a header without #path
@@ -26,9 +31,13 @@ func standard(stem *kind) dialect {
 
 // directive reads one line that begins with #.
 func (d *dialect) directive(line []byte, kindNamed func(string) *kind) {
-	if rest, ok := bytes.CutPrefix(line, []byte("#separator ")); ok {
+	if rest, ok := bytes.CutPrefix(line, []byte("#separator")); ok && len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') {
 		*d = standard(d.stem)
-		if s := unescape(nil, bytes.TrimSpace(rest)); len(s) > 0 && len(s) <= 8 {
+		rest = bytes.TrimSpace(rest)
+		if string(rest) == `\t` { // as people write what Zeek writes \x09, or as a real tab
+			return
+		}
+		if s := unescape(nil, rest); len(s) > 0 && len(s) <= 8 {
 			d.separator = s
 		}
 		return
@@ -53,7 +62,7 @@ func (d *dialect) directive(line []byte, kindNamed func(string) *kind) {
 
 // fields reads the names of the columns.
 func (d *dialect) fields(names []byte) {
-	d.fielded = true
+	d.fielded, d.names = true, string(names)
 	if d.path == "" {
 		d.kind = d.stem
 	}
@@ -77,7 +86,7 @@ func (d *dialect) line(line []byte, r *row) error {
 	for i := range d.columns {
 		value, rest, more := bytes.Cut(line, d.separator)
 		if more != (i+1 < len(d.columns)) {
-			return errValue
+			return errColumns
 		}
 		line = rest
 		t := d.columns[i]
@@ -95,10 +104,17 @@ func (d *dialect) line(line []byte, r *row) error {
 			err = r.set(t, value)
 		}
 		if err != nil {
+			d.failed = i
 			return err
 		}
 	}
 	return nil
+}
+
+// column names the column whose value could not be read last.
+func (d *dialect) column() string {
+	names := strings.Split(d.names, string(d.separator))
+	return names[min(d.failed, len(names)-1)]
 }
 
 // split takes a set or vector apart. The elements are valid until the next

@@ -14,6 +14,15 @@ import (
 // as malformed, so that the text is never shown.
 var errValue = errors.New("zeek: value is not of its field's type")
 
+// What else makes a line malformed.
+var (
+	errForm    = errors.New("neither values under a #fields line nor a JSON object")
+	errColumns = errors.New("not as many values as #fields names")
+	errTime    = errors.New("no ts")
+	errEnds    = errors.New("an address of the two ends is missing")
+	errLong    = errors.New("longer than 1 MiB")
+)
+
 const (
 	// maxSeconds is about the widest span that fits in nanoseconds. Wider
 	// ones, such as the end of a certificate "for ever", are cut to it.

@@ -167,7 +167,7 @@ func (f *file) look() (bool, error) {
 			return false, err
 		}
 		if long {
-			f.malformed++
+			f.refuse(errLong, false)
 			continue
 		}
 		if e, ok := f.parse(b); ok {
@@ -179,10 +179,13 @@ func (f *file) look() (bool, error) {
 		}
 	}
 	if found == 0 && f.foreign == 0 && !f.tsv.fielded {
+		if f.bad != "" {
+			return false, errors.New("not a Zeek log: " + f.bad)
+		}
 		return false, errors.New("not a Zeek log")
 	}
 	if found == 0 && f.malformed > 0 {
-		return false, errors.New("no line of it could be read")
+		return false, errors.New("no line of it could be read: " + f.bad)
 	}
 	f.next = first
 	return found > 0, nil
@@ -310,7 +313,7 @@ func Sniff(head []byte) bool {
 		head = plain[:n]
 	}
 	head = skipSpace(head)
-	if bytes.HasPrefix(head, []byte("#separator ")) || bytes.HasPrefix(head, []byte("#fields\t")) {
+	if bytes.HasPrefix(head, []byte("#separator ")) || bytes.HasPrefix(head, []byte("#separator\t")) || bytes.HasPrefix(head, []byte("#fields\t")) {
 		return true
 	}
 	if len(head) == 0 || head[0] != '{' {

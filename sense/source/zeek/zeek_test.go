@@ -209,6 +209,9 @@ func TestForeignForms(t *testing.T) {
 		{"nested id, ISO time", "dns.log", `{"ts":"2024-01-02T03:04:05.000006Z","id":{"orig_h":"10.0.0.5","orig_p":1,"resp_h":"192.0.2.1","resp_p":53},"query":"a"}`, "dns", 0},
 		{"milliseconds, ports with words", "conn.log", `{"ts":1700000000123,"id.orig_h":"10.0.0.5","id.orig_p":"1/tcp","id.resp_h":"192.0.2.1","id.resp_p":53.0}`, "conn", 0},
 		{"header with space before, no path, other separator", "conn.log", "\t#separator \\x7c\n#set_separator|;\n#fields|id.orig_h|ts|id.orig_p|id.resp_h|id.resp_p\n10.0.0.5|1|2|192.0.2.1|3\n", "conn", 0},
+		{"a separator in letters", "x.log", "#separator \\t\n#path\tweird\n#fields\tts\tname\n1\ta\n", "weird", 0},
+		{"a separator that is a tab", "x.log", "#separator \t\n#path\tweird\n#fields\tts\tname\n1\ta\n", "weird", 0},
+		{"a tab before the separator", "x.log", "#separator\t\\x09\n#path\tweird\n#fields\tts\tname\n1\ta\n", "weird", 0},
 		{"a new header half way", "x.log", "#separator \\x09\n#path\tweird\n#fields\tts\tname\n1\ta\n#separator \\x09\n#path\tweird\n#fields\tname\tts\nb\t2", "weird weird", 0},
 		{"broken lines", "conn.log", "#separator \\x09\n#path\tconn\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\n" +
 			"1\t10.0.0.5\t1\t192.0.2.1\t2\n1\t10.0.0.5\t1\t192.0.2.1\n1\t10.0.0.5\t1\t192.0.2.1\t2\t3\nx\t10.0.0.5\t1\t192.0.2.1\t2\n" +
@@ -229,6 +232,26 @@ func TestForeignForms(t *testing.T) {
 				t.Errorf("got %v and %d malformed, want %s and %d", got, logs.Malformed(), c.want, c.malformed)
 			}
 		})
+	}
+}
+
+// TestFirstBad holds that a log of which nothing could be read says where it
+// is bad first, and why.
+func TestFirstBad(t *testing.T) {
+	const head = "#separator \\x09\n#path\tconn\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\n"
+	for text, want := range map[string]string{
+		head + "1\t10.0.0.5\t1\t192.0.2.1\n":                    "line 4: not as many values as #fields names, 5",
+		head + "\n1\t10.0.0.500\t1\t192.0.2.1\t2\n":             `line 5: the value of "id.orig_h" is not of its type`,
+		head + "x\t10.0.0.5\t1\t192.0.2.1\t2\n-\t1\n":           `line 4: the value of "ts" is not of its type`,
+		head + "-\t10.0.0.5\t1\t192.0.2.1\t2\n":                 "line 4: no ts",
+		head + "1\t-\t1\t192.0.2.1\t2\n":                        "line 4: an address of the two ends is missing",
+		head + strings.Repeat("x", 1<<20+1) + "\n":              "line 4: longer than 1 MiB",
+		"#separator \\x09\n#path conn\n#fields ts uid\n1 Cx\n":  "line 4: neither values under a #fields line nor a JSON object",
+		`{"ts":1,"id.orig_h":"nobody","id.resp_h":"192.0.2.1"}`: `line 1: the value of "id.orig_h" is not of its type`,
+	} {
+		if _, err := zeek.Open(put(t, "conn.log", text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60q…: %v, want %q", text, err, want)
+		}
 	}
 }
 
@@ -302,7 +325,7 @@ func TestSniff(t *testing.T) {
 	tsv := "#separator \\x09\n#set_separator\t,\n"
 	js := `{"ts":1.5,"uid":"Cx","id.orig_h":"10.0.0.5"}` + "\n"
 	for text, want := range map[string]bool{
-		tsv: true, "\t" + tsv: true, js: true, js[:30]: true, string(packed(t, ".gz", []byte(tsv))): true, string(packed(t, ".zst", []byte(js))): true,
+		tsv: true, "\t" + tsv: true, "#separator\t\\x09\n": true, js: true, js[:30]: true, string(packed(t, ".gz", []byte(tsv))): true, string(packed(t, ".zst", []byte(js))): true,
 		"": false, "hello": false, "{": false, `{"timestamp":"2024-01-01T00:00:00Z","event_type":"flow"}`: false, `{"name":"x"}`: false,
 		"\x1f\x8b": false, "\x28\xb5\x2f\xfd": false, "\xd4\xc3\xb2\xa1\x02\x00\x04\x00": false,
 	} {
