@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -82,7 +83,7 @@ type Budgets struct {
 
 // DefaultBudgets keep every run under half a gigabyte.
 func DefaultBudgets() Budgets {
-	return Budgets{Conns: 1 << 18, Streams: 64 << 20, Fragments: 8 << 20, Entries: 1 << 16, Sightings: 20000}
+	return Budgets{Conns: 1 << 17, Streams: 48 << 20, Fragments: 8 << 20, Entries: 1 << 15, Sightings: 20000}
 }
 
 // Progress is how far a run has come.
@@ -107,7 +108,7 @@ type Stages struct{ Read, Sense, Annotate, Judge, Incident time.Duration }
 // Run reads the inputs to their end, or until ctx is done, and returns what
 // was found so far in either case. After an interruption the error is ctx's.
 func Run(ctx context.Context, cfg Config) (Result, error) {
-	cfg.Workers = max(1, cfg.Workers)
+	cfg.Workers = min(max(1, cfg.Workers), Shards)
 	start := time.Now()
 	e := newEngine(cfg)
 	err := e.run(ctx)
@@ -142,6 +143,7 @@ func newEngine(cfg Config) *engine {
 	e.sense = newSense(cfg, flow.Config{
 		Conns:       cfg.Budgets.Conns / Shards,
 		StreamBytes: cfg.Budgets.Streams / Shards,
+		Secret:      rand.Uint64(),
 	})
 	return e
 }
@@ -184,6 +186,11 @@ func (e *engine) readAll(ctx context.Context, held []*epoch) error {
 	return g.end()
 }
 
+// maxHeld is how many records may wait for their second of traffic to be over.
+// It belongs to epochs, which are cut by the input alone, so that the order is
+// the same for any number of workers.
+const maxHeld = 1 << 15
+
 // pass takes one epoch of packets through sense and hands over the records of
 // complete ticks. It returns false if they can no longer be judged.
 func (e *engine) pass(ep *epoch, g *judging) bool {
@@ -191,6 +198,9 @@ func (e *engine) pass(ep *epoch, g *judging) bool {
 	e.clock, e.counted = ep.clock, ep.totals
 	e.sense.run(ep)
 	b := batch{limit: tickOf(ep.clock), frames: ep.frames}
+	if e.sense.held() > maxHeld {
+		b.limit++ // a second with that much in it is judged in parts
+	}
 	e.reader.recycle(ep)
 	b.items = e.sense.take(g.empty(), b.limit)
 	e.stages.Sense += time.Since(t)

@@ -158,7 +158,7 @@ func (w *witness) Shed() int { return 0 }
 func watched(w *witness, frames source.Frames) Config {
 	cfg := config(2, frames)
 	cfg.Detectors = []detector.Detector{{
-		Name: "witness",
+		Name: "witness", Ticks: true,
 		Route: func(r testudo.Record) (uint64, bool) {
 			c, ok := r.(*testudo.Conn)
 			return 5, ok && !c.Interim

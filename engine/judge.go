@@ -75,11 +75,18 @@ func newJudge(cfg Config, local []netip.Prefix, guessed bool) *judge {
 // order annotates the items one after the other and queues them for the
 // detectors' shards.
 func (j *judge) order(items []item) error {
+	// Records come from other processors' caches; counting several of them
+	// first waits for them together.
+	const together = 16
 	for i := range items {
+		if i%together == 0 {
+			for k := range items[i:min(i+together, len(items))] {
+				j.count(items[i+k].r)
+			}
+		}
 		it := &items[i]
 		j.tick(it.at)
 		j.notes.Annotate(it.r)
-		j.count(it.r)
 		if j.cfg.Tap != nil {
 			if err := j.cfg.Tap(it.r); err != nil {
 				return err
@@ -139,7 +146,7 @@ func (j *judge) run(workers int) {
 
 // end tells every memory that the input is over.
 func (j *judge) end(workers int) {
-	parallel(workers, func(i int) { j.shards[i].tick(j.clock+detectorTick, true) })
+	parallel(workers, func(i int) { j.shards[i].tick(j.cfg.Detectors, j.clock+detectorTick, true) })
 	j.gather()
 }
 
@@ -163,7 +170,7 @@ func (s *shard) run(cfg Config, marks []mark) {
 	for i := range s.queue {
 		o := &s.queue[i]
 		for len(marks) > 0 && marks[0].seq <= o.seq {
-			s.tick(marks[0].at, false)
+			s.tick(cfg.Detectors, marks[0].at, false)
 			marks = marks[1:]
 		}
 		m := s.memories[o.detector]
@@ -175,16 +182,16 @@ func (s *shard) run(cfg Config, marks []mark) {
 		m.Observe(o.r, &s.out)
 	}
 	for _, t := range marks {
-		s.tick(t.at, false)
+		s.tick(cfg.Detectors, t.at, false)
 	}
 	clear(s.queue)
 	s.queue = s.queue[:0]
 }
 
-func (s *shard) tick(now testudo.Time, last bool) {
+func (s *shard) tick(ds []detector.Detector, now testudo.Time, last bool) {
 	s.out.Now = now
-	for _, m := range s.memories {
-		if m != nil {
+	for d, m := range s.memories {
+		if m != nil && (last || ds[d].Ticks) {
 			m.Tick(now, last, &s.out)
 		}
 	}

@@ -98,6 +98,14 @@ func (s *sense) take(spare []item, limit int64) []item {
 	return taken
 }
 
+// held returns how many records wait to be taken.
+func (s *sense) held() (n int) {
+	for i := range s.written {
+		n += len(s.written[i])
+	}
+	return n
+}
+
 func (s *sense) summarise(sum *testudo.Summary) {
 	var shed [2]int64
 	for i := range s.shards {

@@ -32,18 +32,19 @@ type Config struct {
 
 // Annotator is the memory. It is used from one goroutine.
 type Annotator struct {
-	cfg     Config
-	local4  []network4    // of cfg.Local
-	now     testudo.Time  // of the latest record
-	watched time.Duration // see Watched
-	hosts   *detector.Table[netip.Addr, host]
-	names   *detector.Table[pair, resolved]        // what a host resolved an address from
-	anyName *detector.Table[netip.Addr, addrNames] // what anybody did
-	flows   *detector.Table[testudo.UID, label]    // names seen inside a conversation
-	uses    *detector.Table[place, use]
-	pairs   *detector.Table[hostUse, testudo.Time] // since when a host uses a destination
-	domains *detector.Table[string, registered]    // of a name
-	keys    *detector.Table[string, keyPlaces]     // where a server's key was met, by its print
+	cfg      Config
+	local4   []network4    // of cfg.Local
+	now      testudo.Time  // of the latest record
+	watched  time.Duration // see Watched
+	hosts    *detector.Table[netip.Addr, host]
+	names    *detector.Table[pair, resolved]        // what a host resolved an address from
+	anyName  *detector.Table[netip.Addr, addrNames] // what anybody did
+	flows    *detector.Table[testudo.UID, label]    // names seen inside a conversation
+	uses     *detector.Table[place, use]
+	pairs    *detector.Table[hostUse, testudo.Time]    // since when a host uses a destination
+	visitors *detector.Table[netip.Addr, testudo.Time] // who comes to us, since when
+	domains  *detector.Table[string, registered]       // of a name
+	keys     *detector.Table[string, keyPlaces]        // where a server's key was met, by its print
 }
 
 type pair struct{ host, addr netip.Addr }
@@ -135,16 +136,17 @@ type services struct{ resolver, clock, mail, web int }
 func New(cfg Config) *Annotator {
 	n := max(1, cfg.Entries)
 	return &Annotator{
-		cfg:     cfg,
-		local4:  networks4(cfg.Local),
-		hosts:   detector.NewTable[netip.Addr, host](n),
-		names:   detector.NewTable[pair, resolved](n),
-		anyName: detector.NewTable[netip.Addr, addrNames](n),
-		flows:   detector.NewTable[testudo.UID, label](n),
-		uses:    detector.NewTable[place, use](n),
-		pairs:   detector.NewTable[hostUse, testudo.Time](n),
-		domains: detector.NewTable[string, registered](n),
-		keys:    detector.NewTable[string, keyPlaces](n),
+		cfg:      cfg,
+		local4:   networks4(cfg.Local),
+		hosts:    detector.NewTable[netip.Addr, host](n),
+		names:    detector.NewTable[pair, resolved](n),
+		anyName:  detector.NewTable[netip.Addr, addrNames](n),
+		flows:    detector.NewTable[testudo.UID, label](n),
+		uses:     detector.NewTable[place, use](n),
+		pairs:    detector.NewTable[hostUse, testudo.Time](n),
+		visitors: detector.NewTable[netip.Addr, testudo.Time](n),
+		domains:  detector.NewTable[string, registered](n),
+		keys:     detector.NewTable[string, keyPlaces](n),
 	}
 }
 
@@ -368,6 +370,10 @@ func (a *Annotator) describePeer(r testudo.Record, m *testudo.Meta) {
 		k, _ := a.keys.Put(t.Leaf.KeyPrint)
 		c.KeyPeers, c.KeyAlso = k.add(dest)
 	}
+	if !c.Outbound || turned(r) {
+		a.describeVisitor(m)
+		return
+	}
 	u, isNew := a.uses.Put(dest)
 	if isNew {
 		u.since = m.Time
@@ -380,6 +386,25 @@ func (a *Annotator) describePeer(r testudo.Record, m *testudo.Meta) {
 		}
 	}
 	c.PeerHosts, c.PeerSince, c.HostSince = max(1, u.count), min(u.since, m.Time), min(*since, m.Time)
+}
+
+// describeVisitor keeps those who come to us apart from those we go to: their
+// addresses may be forged, and must not push out what our hosts are used to.
+func (a *Annotator) describeVisitor(m *testudo.Meta) {
+	since, isNew := a.visitors.Put(m.About.Peer)
+	if isNew {
+		*since = m.Time
+	}
+	m.About.PeerHosts = 1
+	m.About.PeerSince = min(*since, m.Time)
+	m.About.HostSince = m.About.PeerSince
+}
+
+// turned tells a conversation that began with an answer: our host may never
+// have asked.
+func turned(r testudo.Record) bool {
+	c, ok := r.(*testudo.Conn)
+	return ok && c.OrigPkts == 0 && c.RespPkts > 0
 }
 
 func (a *Annotator) name(m *testudo.Meta, c *testudo.Context) {

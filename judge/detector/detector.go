@@ -29,6 +29,9 @@ type Detector struct {
 	// or NameKey, and false for a record it has no use for. Records
 	// with equal keys meet in one Memory, in order of time.
 	Route func(r testudo.Record) (uint64, bool)
+	// Ticks says that its memories want to be told the time while the input
+	// goes on, and not at its end only.
+	Ticks bool
 	// New makes the memory of one logical shard; entries is its budget, the
 	// number of things of any one sort it may remember.
 	New func(entries int) Memory
@@ -38,8 +41,9 @@ type Detector struct {
 type Memory interface {
 	// Observe takes one record. The record is only valid during the call.
 	Observe(r testudo.Record, out *Out)
-	// Tick is called when ten seconds of traffic time have passed, and once
-	// at the end of the input with last set: what still can be said is said.
+	// Tick is called at the end of the input with last set: what still can be
+	// said is said. Where the detector wants Ticks, it is also called whenever
+	// ten seconds of traffic time have passed.
 	Tick(now testudo.Time, last bool, out *Out)
 	// Shed returns how many entries fell to the budget so far.
 	Shed() int
@@ -58,30 +62,48 @@ func (o *Out) Claim(s testudo.Sighting) { o.Sightings = append(o.Sightings, s) }
 
 // AddrKey hashes an address for Route. It is the same on every machine, as
 // are PairKey and NameKey.
-func AddrKey(a netip.Addr) uint64 { return mixAddr(14695981039346656037, a) }
+func AddrKey(a netip.Addr) uint64 { return mixAddr(fnvBasis, a) }
 
 // PairKey hashes two addresses, in either order alike.
 func PairKey(a, b netip.Addr) uint64 {
 	if b.Less(a) {
 		a, b = b, a
 	}
-	return mixAddr(mixAddr(14695981039346656037, a), b)
+	return mixAddr(mixAddr(fnvBasis, a), b)
 }
 
 // NameKey hashes a name.
 func NameKey(s string) uint64 {
-	h := uint64(14695981039346656037)
+	h := uint64(fnvBasis)
 	for i := 0; i < len(s); i++ {
-		h = (h ^ uint64(s[i])) * 1099511628211
+		h = (h ^ uint64(s[i])) * fnvPrime
 	}
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd
 	return h ^ h>>33
 }
 
+// The hash is FNV-1a with more mixing at the end.
+const (
+	fnvBasis = 14695981039346656037
+	fnvPrime = 1099511628211
+	// fnvPrime10 is fnvPrime to the tenth.
+	fnvPrime10 = 1775861927039214153
+)
+
+// mixAddr hashes an address in its form of 16 bytes (RFC 4291, 2.5.5.2).
 func mixAddr(h uint64, a netip.Addr) uint64 {
-	for _, b := range a.As16() {
-		h = (h ^ uint64(b)) * 1099511628211
+	if a.Is4() {
+		h *= fnvPrime10 // ten zeros
+		h = (h ^ 0xff) * fnvPrime
+		h = (h ^ 0xff) * fnvPrime
+		for _, b := range a.As4() {
+			h = (h ^ uint64(b)) * fnvPrime
+		}
+	} else {
+		for _, b := range a.As16() {
+			h = (h ^ uint64(b)) * fnvPrime
+		}
 	}
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd

@@ -23,7 +23,7 @@ const (
 	maxNames    = 1024     // bytes of the list of header names
 	maxMethod   = 16
 	maxPending  = 32       // requests of a conversation waiting for their response
-	maxWaiting  = 512      // of a whole shard; beyond it they are written without
+	maxWaiting  = 64       // of a whole shard; beyond it they are written without
 	maxProxied  = 8        // proxy headers kept of one request
 	maxHeld     = 16 << 10 // bytes behind a CONNECT before its answer is no longer awaited
 	maxSamples  = 256      // bodies under way that may hold a sample buffer, a shard

@@ -80,7 +80,8 @@ func appendJA4(b []byte, transport byte, h *Hello) []byte {
 	}
 	b = appendCount(b, h.Ciphers)
 	b = appendCount(b, h.Extensions)
-	b = append(b, ja4ALPN(h)...)
+	alpn := ja4ALPN(h)
+	b = append(b, alpn[:]...)
 
 	list := make([]uint16, 0, 128)
 	text := make([]byte, 0, 1024)
@@ -135,20 +136,20 @@ func ja4Version(h *Hello) string {
 // method's reference values write 99 where the first byte is not ASCII;
 // other bytes that are neither letter nor digit show as the first and last
 // digit of the name in hexadecimal.
-func ja4ALPN(h *Hello) string {
+func ja4ALPN(h *Hello) [2]byte {
 	if len(h.ALPN) == 0 || len(h.ALPN[0]) == 0 {
-		return "00"
+		return [2]byte{'0', '0'}
 	}
 	p := h.ALPN[0]
 	first, last := p[0], p[len(p)-1]
 	if first > 0x7f {
-		return "99"
+		return [2]byte{'9', '9'}
 	}
 	if !alphanumeric(first) || !alphanumeric(last) {
 		const digits = "0123456789abcdef"
-		return string([]byte{digits[first>>4], digits[last&15]})
+		return [2]byte{digits[first>>4], digits[last&15]}
 	}
-	return string([]byte{first, last})
+	return [2]byte{first, last}
 }
 
 func alphanumeric(c byte) bool {

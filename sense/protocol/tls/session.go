@@ -34,6 +34,7 @@ type Memory struct {
 	x509    protocol.Slab[testudo.X509]
 	strings protocol.Slab[string]
 	text    [128]byte // for a fingerprint under way
+	prints  printMemory
 	certs   map[[32]byte]*testudo.X509
 	ring    [maxCerts][32]byte
 	next    int
@@ -172,10 +173,11 @@ func (s *Session) clientHello(f *protocol.Flow, dir protocol.Dir, body []byte) {
 	r.ClientHello = true
 	r.ServerName = f.Intern(h.ServerName)
 	r.ECH = h.ECH
+	p := s.mem.prints.of(f, s.transport, h)
+	r.JA4 = p.ja4
 	if s.transport != 'd' {
-		r.JA3 = f.Intern(appendJA3(s.mem.text[:0], h))
+		r.JA3 = p.ja3
 	}
-	r.JA4 = f.Intern(appendJA4(s.mem.text[:0], s.transport, h))
 	if len(h.ALPN) > 0 {
 		r.ClientALPN = s.mem.strings.Take(len(h.ALPN))
 		for i, p := range h.ALPN {
