@@ -17,9 +17,12 @@ const (
 	// enough is how many failed log-ins of one source at one service in
 	// about memorySpan are no longer a forgotten password, and together of
 	// several sources no longer their users' everyday.
-	enough     = 8
-	together   = 24
-	mistyped   = 3
+	enough   = 8
+	together = 24
+	mistyped = 3
+	// concert is how many sources at once are more than the few that guess
+	// anywhere, once watching has lasted for a habit.
+	concert    = 6
 	memorySpan = 10 * time.Minute
 	// habit is how long it takes to learn how much guessing is everyday at a
 	// service, and outburst how many times that is an attack.
@@ -122,11 +125,14 @@ type series struct {
 // target is what all sources together do to one service; its key has no from.
 type target struct {
 	series
-	usual  float64     // the level of an ordinary hour here, ageing with habit
-	denied int         // answers that refuse by their status
-	who    [16]guesser // those with failures, first come
-	nwho   int
-	more   int // sources beyond those
+	usual  float64 // the level of an ordinary hour here, ageing with habit
+	denied int     // answers that refuse by their status
+	// unusual says that many acted as one where such a thing was long not seen:
+	// they mean this service, and not any that answers.
+	unusual bool
+	who     [16]guesser // those with failures, first come
+	nwho    int
+	more    int // sources beyond those
 }
 
 type guesser struct {
@@ -298,6 +304,7 @@ func (m *memory) add(r testudo.Record, w way, user string, failed int, in bool, 
 		t.count(r, failed, in)
 		t.note(k.from, failed, in)
 		t.ours = t.ours || s.ours
+		t.unusual = t.unusual || b.About.Known >= habit && t.busy() >= concert && t.level >= t.least()
 	}
 	if w != bySession && s.due(enough) {
 		m.series.Keep(k, true)

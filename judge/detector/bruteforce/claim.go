@@ -57,8 +57,8 @@ func (s *series) claim(k key, t *target) testudo.Sighting {
 		}
 		add(testudo.Content, 1.5, "then one worked")
 		outcome = testudo.Success
-	case s.ours || t != nil:
-		outcome = testudo.Attempt // several that act as one, above what is usual here, mean this service
+	case s.ours || k.way == bySession || t != nil && t.unusual:
+		outcome = testudo.Attempt
 	}
 	role := testudo.Exploiter
 	if s.ours {
