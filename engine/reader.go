@@ -35,8 +35,8 @@ type epoch struct {
 
 // totals is what a reader counted.
 type totals struct {
-	frames, bytes, malformed int64
-	first, last              testudo.Time
+	frames, bytes, malformed, fragments int64
+	first, last                         testudo.Time
 }
 
 // reader turns frames into epochs, alone on its goroutine.
@@ -145,6 +145,7 @@ func (r *reader) fill() *epoch {
 	r.counted.first, r.counted.last = r.clock.first, r.clock.now
 	c := r.dec.Counts()
 	r.counted.malformed = int64(c.MalformedTotal())
+	r.counted.fragments = int64(c.FragmentsDropped + c.FragmentsOverlap)
 	ep.totals = r.counted
 	r.frames.Store(r.counted.frames)
 	read, total := r.src.Progress()
@@ -187,4 +188,7 @@ func (r *reader) progress() (read, total int64) { return r.read.Load(), r.total.
 func (t *totals) summarise(s *testudo.Summary) {
 	s.Packets, s.Bytes, s.Malformed = t.frames, t.bytes, t.malformed
 	s.First, s.Last = t.first, t.last
+	if t.fragments > 0 {
+		s.Shed = append(s.Shed, testudo.Shed{Cause: "fragments that were never joined", Count: t.fragments})
+	}
 }

@@ -73,7 +73,30 @@ func loadConfig(file string) (config, error) {
 			return c, exitError{exitConfig, fmt.Errorf("%s: %w", file, err)}
 		}
 	}
+	if err := c.check(); err != nil {
+		return c, exitError{exitConfig, fmt.Errorf("%s: %w", file, err)}
+	}
 	return c, nil
+}
+
+// check refuses values that would bound nothing, or everything away.
+func (c config) check() error {
+	if c.Workers < 0 {
+		return fmt.Errorf("workers: %d: want 0 for one a core, or more", c.Workers)
+	}
+	b := c.Budgets
+	for _, x := range []struct {
+		key         string
+		value, most int
+	}{
+		{"conns", b.Conns, 1 << 26}, {"streams", b.Streams, 1 << 36}, {"fragments", b.Fragments, 1 << 34},
+		{"entries", b.Entries, 1 << 26}, {"sightings", b.Sightings, 1 << 24},
+	} {
+		if x.value < 1 || x.value > x.most {
+			return fmt.Errorf("budgets.%s: %d: want 1 to %d", x.key, x.value, x.most)
+		}
+	}
+	return nil
 }
 
 // checkKeys finds the first key of n that t does not have.
@@ -150,6 +173,12 @@ func prefixes(words []string) ([]netip.Prefix, error) {
 					return nil, fmt.Errorf("local network %q: want a CIDR such as 192.0.2.0/24", part)
 				}
 				p = netip.PrefixFrom(a, a.BitLen())
+			}
+			if p.Addr().Is4In6() {
+				if p.Bits() < 96 {
+					return nil, fmt.Errorf("local network %q: want IPv4 without the ::ffff: before it", part)
+				}
+				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 			}
 			out = append(out, p.Masked())
 		}

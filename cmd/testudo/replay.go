@@ -89,11 +89,16 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 		Note: func(text string) { fmt.Fprintf(a.stderr, "testudo: %s\n", terminal(text)) },
 	}.Run(ctx)
 	show.done()
-	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, shield.ErrNoInput) {
+	failed := err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, shield.ErrNoInput)
+	if failed && res.Summary.Packets+res.Summary.Records == 0 {
 		return exitError{exitInput, err}
 	}
+	// What was found is told also if the records could not be written.
 	if werr := a.print(f, res); werr != nil {
 		return exitError{exitInput, werr}
+	}
+	if failed {
+		return exitError{exitInput, err}
 	}
 	return a.verdict(res, err, level, limited)
 }

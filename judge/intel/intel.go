@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
@@ -21,7 +22,8 @@ import (
 // after the last Add and may then be used from anywhere.
 type Set struct {
 	addrs    map[netip.Addr]origin
-	prefixes []listedPrefix
+	prefixes map[netip.Prefix]origin
+	lengths  []int             // of the prefixes, longest first
 	domains  map[string]origin // matches the name and all below it
 	urls     map[string]origin // host and path, without scheme
 	prints   map[string]origin // JA3, JA4, certificate SHA-256
@@ -31,16 +33,11 @@ type Set struct {
 
 type origin struct{ source, note string }
 
-type listedPrefix struct {
-	prefix netip.Prefix
-	origin
-}
-
 // NewSet returns an empty Set.
 func NewSet() *Set {
 	return &Set{
 		addrs: map[netip.Addr]origin{}, domains: map[string]origin{},
-		urls: map[string]origin{}, prints: map[string]origin{},
+		urls: map[string]origin{}, prints: map[string]origin{}, prefixes: map[netip.Prefix]origin{},
 	}
 }
 
@@ -145,7 +142,7 @@ func (s *Set) add(v string, o origin) verdict {
 		if p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16 || !publicPrefix(p) {
 			return private
 		}
-		s.prefixes = append(s.prefixes, listedPrefix{p.Masked(), o})
+		s.addPrefix(p.Masked(), o)
 		return accepted
 	}
 	if isPrint(v) {
@@ -293,10 +290,8 @@ func (s *Set) Match(r testudo.Record) (hits []testudo.Hit) {
 		if o, ok := s.addrs[a]; ok {
 			hits = append(hits, o.hit(field, a.String()))
 		}
-		for i := range s.prefixes {
-			if s.prefixes[i].prefix.Contains(a) {
-				hits = append(hits, s.prefixes[i].hit(field, s.prefixes[i].prefix.String()))
-			}
+		if p, o, ok := s.covering(a); ok {
+			hits = append(hits, o.hit(field, p.String()))
 		}
 	}
 	print := func(field, v string) {
@@ -329,15 +324,33 @@ func (s *Set) Match(r testudo.Record) (hits []testudo.Hit) {
 	return hits
 }
 
+func (s *Set) addPrefix(p netip.Prefix, o origin) {
+	s.prefixes[p] = o
+	if !slices.Contains(s.lengths, p.Bits()) {
+		s.lengths = append(s.lengths, p.Bits())
+		slices.SortFunc(s.lengths, func(a, b int) int { return b - a })
+	}
+}
+
+// covering returns the longest listed prefix that a lies in.
+func (s *Set) covering(a netip.Addr) (netip.Prefix, origin, bool) {
+	for _, bits := range s.lengths {
+		if p, err := a.Prefix(bits); err == nil {
+			if o, ok := s.prefixes[p]; ok {
+				return p, o, true
+			}
+		}
+	}
+	return netip.Prefix{}, origin{}, false
+}
+
 // Holds tells whether the set names an address or a domain (or one above it).
 func (s *Set) Holds(a netip.Addr, domain string) bool {
 	if _, ok := s.addrs[a]; ok {
 		return true
 	}
-	for i := range s.prefixes {
-		if s.prefixes[i].prefix.Contains(a) {
-			return true
-		}
+	if _, _, ok := s.covering(a); ok {
+		return true
 	}
 	return len(s.name(nil, "", domain)) > 0
 }

@@ -154,6 +154,8 @@ func (p *page) verdict(s *testudo.Summary, need, lower int, o TextOptions) {
 		p.para(bold, 2, "The captures are valid but hold no packets.")
 	case s.Packets == 0 && s.Records == 0:
 		p.para(bold, 2, "Nothing was read, so nothing can be said."+less)
+	case s.Packets > 0 && s.Malformed*10 >= s.Packets*9:
+		p.para(bold, 2, fmt.Sprintf("%s of %s frames could not be read, so little can be said.", grouped(s.Malformed), grouped(s.Packets))+less)
 	case len(s.Skipped) > 0 || s.Dropped > 0:
 		p.para(bold, 2, "Nothing needs a person in what was read; a part was not."+less)
 	default:

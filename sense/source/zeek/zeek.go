@@ -247,6 +247,9 @@ func (l *Logs) start() {
 func (l *Logs) finish(f *file) {
 	l.read += f.raw.n
 	l.malformed += f.malformed
+	if f.malformed > 0 {
+		l.skip(f.name, fmt.Sprintf("%d lines could not be read; the first: %s", f.malformed, f.bad))
+	}
 	f.close()
 }
 
