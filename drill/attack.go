@@ -60,8 +60,10 @@ func (h *hand) rent(w *world, r *rand.Rand) *node {
 // found sets up a server of the hand under a new name.
 func (h *hand) found(w *world, r *rand.Rand, scheme string, tls13 bool) (*site, error) {
 	d := w.fresh(r)
-	s := &site{name: pick(r, []string{"www.", "api.", "cdn.", "app.", "update."}) + d, at: []*node{h.rent(w, r)},
-		ttl: uint32(pick(r, []int{60, 300, 900})), port: 443}
+	s := &site{
+		name: pick(r, []string{"www.", "api.", "cdn.", "app.", "update."}) + d, at: []*node{h.rent(w, r)},
+		ttl: uint32(pick(r, []int{60, 300, 900})), port: 443,
+	}
 	if scheme == "http" {
 		s.port = 80
 		return s, nil

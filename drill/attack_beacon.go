@@ -52,10 +52,12 @@ func (b Beacon) plant(w *world) error {
 	if err != nil {
 		return err
 	}
-	q := &poller{from: n, desk: d, to: s, hello: scripted, until: to, by: p,
+	q := &poller{
+		from: n, desk: d, to: s, hello: scripted, until: to, by: p,
 		rhythm: rhythm{law: b.Law, period: b.Period.Microseconds(), jitter: int64(b.Jitter * 1000), grid: !b.Accumulate},
 		up:     [2]int{280, 700 + b.Pad}, down: [2]int{140, 500 + b.Pad}, rare: 25, bulk: 90_000, push: chance(r, 50),
-		lost: int(b.Loss * 1000), method: "POST", path: "/" + spoken(r, 2) + "/" + spoken(r, 2)}
+		lost: int(b.Loss * 1000), method: "POST", path: "/" + spoken(r, 2) + "/" + spoken(r, 2),
+	}
 	if d != nil {
 		q.agent = d.agent
 		if !n.stamps {

@@ -69,18 +69,22 @@ func collect(t *testing.T, c Config) *exercise {
 
 // perConn are the features of one conversation.
 func (x *exercise) perConn() ([]string, func(f Flow, gap float64) []float64) {
-	names := []string{"duration", "orig_bytes", "resp_bytes", "orig_pkts", "resp_pkts", "orig_ttl", "resp_ttl", "orig_port", "resp_port",
-		"hour", "gap", "orig_mean_size", "resp_mean_size", "popularity", "orig_addr", "resp_addr"}
+	names := []string{
+		"duration", "orig_bytes", "resp_bytes", "orig_pkts", "resp_pkts", "orig_ttl", "resp_ttl", "orig_port", "resp_port",
+		"hour", "gap", "orig_mean_size", "resp_mean_size", "popularity", "orig_addr", "resp_addr",
+	}
 	num := func(a netip.Addr) float64 {
 		b := a.As4()
 		return float64(b[0])*(1<<24) + float64(b[1])*(1<<16) + float64(b[2])*256 + float64(b[3])
 	}
 	return names, func(f Flow, gap float64) []float64 {
-		return []float64{float64(f.Last - f.Start), float64(f.OrigBytes), float64(f.RespBytes), float64(f.OrigPkts), float64(f.RespPkts),
+		return []float64{
+			float64(f.Last - f.Start), float64(f.OrigBytes), float64(f.RespBytes), float64(f.OrigPkts), float64(f.RespPkts),
 			float64(f.OrigTTL), float64(f.RespTTL), float64(f.Orig.Port()), float64(f.Resp.Port()),
 			float64(((f.Start - x.truth.Start.UnixMicro()) % day) / hour), gap,
 			float64(f.OrigBytes) / float64(max(1, f.OrigPkts)), float64(f.RespBytes) / float64(max(1, f.RespPkts)),
-			float64(len(x.users[f.Resp.Addr()])), num(f.Orig.Addr()), num(f.Resp.Addr())}
+			float64(len(x.users[f.Resp.Addr()])), num(f.Orig.Addr()), num(f.Resp.Addr()),
+		}
 	}
 }
 

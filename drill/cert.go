@@ -73,8 +73,10 @@ func (p *pki) template(subject pkix.Name, days int) *x509.Certificate {
 	serial := make([]byte, 16)
 	fill(p.r, serial)
 	serial[0] &= 0x7f
-	return &x509.Certificate{SerialNumber: new(big.Int).SetBytes(serial), Subject: subject,
-		NotBefore: from.Truncate(time.Second), NotAfter: from.Add(time.Duration(days) * 24 * time.Hour).Truncate(time.Second)}
+	return &x509.Certificate{
+		SerialNumber: new(big.Int).SetBytes(serial), Subject: subject,
+		NotBefore: from.Truncate(time.Second), NotAfter: from.Add(time.Duration(days) * 24 * time.Hour).Truncate(time.Second),
+	}
 }
 
 // issue returns the chain of a certificate for the names by the authority.

@@ -93,8 +93,10 @@ func DefaultWeek(seed uint64) Config {
 		Pad: size(r, 0, 900), Loss: 0.02,
 	}
 	portal, desk := habit, habit
-	portal.When = When{Name: "portal-beacon", Hand: "A", At: flood + length + time.Duration(between(r, 8*minute, 40*minute))*time.Microsecond,
-		For: time.Duration(between(r, 540, 840)) * time.Minute}
+	portal.When = When{
+		Name: "portal-beacon", Hand: "A", At: flood + length + time.Duration(between(r, 8*minute, 40*minute))*time.Microsecond,
+		For: time.Duration(between(r, 540, 840)) * time.Minute,
+	}
 	portal.Victim = "portal"
 	desk.When = When{Name: "desk-beacon", Hand: "A", At: implant}
 	desk.Victim = "fin"
@@ -102,10 +104,14 @@ func DefaultWeek(seed uint64) Config {
 		Seed: seed, Start: time.Date(2026, 3, 4, 0, 0, 0, 0, time.FixedZone("", 3600)), Days: 7, Hosts: 60, Snap: 96,
 		Attacks: []Attack{
 			SYNFlood{When: When{Name: "flood", At: flood, For: length, Hand: "A"}, Packets: size(r, 260_000, 340_000), Sources: 45_000},
-			Reflection{When: When{Name: "reflection", At: flood + 90*time.Second, For: length - 120*time.Second, Hand: "A"},
-				Protocol: pick(r, []string{"ntp", "dns"}), Packets: size(r, 50_000, 80_000), Reflectors: size(r, 180, 420)},
-			BruteForce{When: When{Name: "break-in", At: flood + 30*time.Second, For: length, Hand: "A"},
-				Service: pick(r, []string{"http", "https", "ssh"}), Victim: "portal", Sources: size(r, 10, 20), Tries: size(r, 180, 320), Succeeds: true},
+			Reflection{
+				When:     When{Name: "reflection", At: flood + 90*time.Second, For: length - 120*time.Second, Hand: "A"},
+				Protocol: pick(r, []string{"ntp", "dns"}), Packets: size(r, 50_000, 80_000), Reflectors: size(r, 180, 420),
+			},
+			BruteForce{
+				When:    When{Name: "break-in", At: flood + 30*time.Second, For: length, Hand: "A"},
+				Service: pick(r, []string{"http", "https", "ssh"}), Victim: "portal", Sources: size(r, 10, 20), Tries: size(r, 180, 320), Succeeds: true,
+			},
 			portal, desk,
 		},
 	}
@@ -119,16 +125,26 @@ func Showcase(seed uint64) Config {
 		return time.Duration(d)*24*time.Hour + time.Duration(between(r, lo*hour, hi*hour))*time.Microsecond
 	}
 	c.Attacks = append(c.Attacks,
-		Beacon{When: When{Name: "http-beacon", Hand: "B", At: hours(0, 9, 11), For: 54 * time.Hour}, Scheme: "http", Victim: "hr",
-			Period: time.Duration(between(r, 900, 1500)) * time.Second, Jitter: 0.3, Law: OfficeHours, Pad: 300},
-		Tunnel{When: When{Name: "tunnel", Hand: "C", At: hours(0, 9, 10), For: 57 * time.Hour}, Victim: "adm",
-			Every: time.Duration(between(r, 200, 440)) * time.Second, Burst: 3, Label: size(r, 16, 34), Type: pick(r, []string{"TXT", "A", "CNAME"})},
-		Exfil{When: When{Name: "exfil", Hand: "D", At: hours(1, 9, 10), For: 54 * time.Hour}, Victim: "leg",
-			Every: time.Duration(between(r, 14, 28)) * time.Minute, Bytes: int64(size(r, 2, 5)) << 20},
-		Sweep{When: When{Name: "sweep", At: hours(1, 13, 15), For: 3 * time.Hour}, Victim: "pol",
-			Ports: []uint16{445, 3389, 22, 80, 443, 8080, 135, 5985}[:size(r, 5, 8)], Targets: size(r, 120, 240)},
-		BruteForce{When: When{Name: "guessing", Hand: "E", At: hours(5, 11, 14), For: 2 * time.Hour}, Victim: "portal", Service: "ssh",
-			Sources: size(r, 8, 14), Tries: size(r, 150, 260)},
+		Beacon{
+			When: When{Name: "http-beacon", Hand: "B", At: hours(0, 9, 11), For: 54 * time.Hour}, Scheme: "http", Victim: "hr",
+			Period: time.Duration(between(r, 900, 1500)) * time.Second, Jitter: 0.3, Law: OfficeHours, Pad: 300,
+		},
+		Tunnel{
+			When: When{Name: "tunnel", Hand: "C", At: hours(0, 9, 10), For: 57 * time.Hour}, Victim: "adm",
+			Every: time.Duration(between(r, 200, 440)) * time.Second, Burst: 3, Label: size(r, 16, 34), Type: pick(r, []string{"TXT", "A", "CNAME"}),
+		},
+		Exfil{
+			When: When{Name: "exfil", Hand: "D", At: hours(1, 9, 10), For: 54 * time.Hour}, Victim: "leg",
+			Every: time.Duration(between(r, 14, 28)) * time.Minute, Bytes: int64(size(r, 2, 5)) << 20,
+		},
+		Sweep{
+			When: When{Name: "sweep", At: hours(1, 13, 15), For: 3 * time.Hour}, Victim: "pol",
+			Ports: []uint16{445, 3389, 22, 80, 443, 8080, 135, 5985}[:size(r, 5, 8)], Targets: size(r, 120, 240),
+		},
+		BruteForce{
+			When: When{Name: "guessing", Hand: "E", At: hours(5, 11, 14), For: 2 * time.Hour}, Victim: "portal", Service: "ssh",
+			Sources: size(r, 8, 14), Tries: size(r, 150, 260),
+		},
 	)
 	return c
 }
@@ -159,8 +175,10 @@ func Write(out io.Writer, cfg Config) (Truth, error) {
 }
 
 func newWorld(out io.Writer, cfg Config) (*world, error) {
-	w := &world{cfg: cfg, t0: cfg.Start.UnixMicro(), law: newQuantiles(), cutSum: uint16(cfg.Seed),
-		taken: map[uint32]bool{}, cache: map[string]int64{}, zones: map[string]*zone{}, hands: map[string]*hand{}}
+	w := &world{
+		cfg: cfg, t0: cfg.Start.UnixMicro(), law: newQuantiles(), cutSum: uint16(cfg.Seed),
+		taken: map[uint32]bool{}, cache: map[string]int64{}, zones: map[string]*zone{}, hands: map[string]*hand{},
+	}
 	w.end = w.t0 + int64(cfg.Days)*day
 	w.tape = newTape(out, w.t0, w.end)
 	r := stream(cfg.Seed, "noise")

@@ -16,8 +16,10 @@ type Flow struct {
 }
 
 func newFlow(t int64, c, s *node, sport, dport uint16, proto uint8, by *Planted) Flow {
-	f := Flow{Start: t, Last: t, Proto: proto, OrigTTL: c.ttl, RespTTL: s.ttl,
-		Orig: netip.AddrPortFrom(c.ip(), sport), Resp: netip.AddrPortFrom(s.ip(), dport)}
+	f := Flow{
+		Start: t, Last: t, Proto: proto, OrigTTL: c.ttl, RespTTL: s.ttl,
+		Orig: netip.AddrPortFrom(c.ip(), sport), Resp: netip.AddrPortFrom(s.ip(), dport),
+	}
 	if by != nil {
 		f.Attack = by.Name
 		by.Conns++

@@ -67,8 +67,10 @@ func (w *world) fetch(t int64, r *rand.Rand, d *desk, s *site, things int) int64
 	}
 	k := w.dial(t, r, d.node, n, s.port, nil)
 	if s.tls == nil {
-		q := request{method: "GET", host: s.name, path: "/" + spoken(r, 2), agent: d.agent, lines: "Accept: text/html\r\nAccept-Language: en\r\n",
-			status: "200 OK", server: "nginx", typ: "text/html", answer: piece{fill: heavy(r, s.mass/4+200, 9*s.mass), text: true}}
+		q := request{
+			method: "GET", host: s.name, path: "/" + spoken(r, 2), agent: d.agent, lines: "Accept: text/html\r\nAccept-Language: en\r\n",
+			status: "200 OK", server: "nginx", typ: "text/html", answer: piece{fill: heavy(r, s.mass/4+200, 9*s.mass), text: true},
+		}
 		q.fate(r)
 		k.http(q)
 		first := k.t

@@ -27,10 +27,14 @@ func (w *world) office() error {
 		if d.stamps {
 			hello = scripted
 		}
-		w.keep(w.t0+between(r, 0, hour), stream(w.cfg.Seed, "imap "+d.name), &poller{from: d.node, desk: d, on: d.shift, to: mailbox, hello: hello,
-			rhythm: rhythm{law: Uniform, period: between(r, 14, 30) * minute, jitter: 100}, up: [2]int{300, 900}, down: [2]int{300, 2500}, rare: 150, bulk: 200_000, keeps: true})
-		w.keep(w.t0+between(r, 0, hour), stream(w.cfg.Seed, "agent "+d.name), &poller{from: d.node, desk: d, on: d.shift, to: agent, hello: schannel,
-			rhythm: rhythm{law: Constant, period: 40 * minute, jitter: 20, grid: true}, up: [2]int{400, 1500}, down: [2]int{150, 600}, keeps: true})
+		w.keep(w.t0+between(r, 0, hour), stream(w.cfg.Seed, "imap "+d.name), &poller{
+			from: d.node, desk: d, on: d.shift, to: mailbox, hello: hello,
+			rhythm: rhythm{law: Uniform, period: between(r, 14, 30) * minute, jitter: 100}, up: [2]int{300, 900}, down: [2]int{300, 2500}, rare: 150, bulk: 200_000, keeps: true,
+		})
+		w.keep(w.t0+between(r, 0, hour), stream(w.cfg.Seed, "agent "+d.name), &poller{
+			from: d.node, desk: d, on: d.shift, to: agent, hello: schannel,
+			rhythm: rhythm{law: Constant, period: 40 * minute, jitter: 20, grid: true}, up: [2]int{400, 1500}, down: [2]int{150, 600}, keeps: true,
+		})
 		w.share(d)
 		if chance(r, 60) {
 			w.chat(d, chat)
@@ -261,8 +265,10 @@ func (w *world) intranetPages() {
 			t = w.resolve(t, r, d, d.node, name, typeA, answer{addrs: []uint32{w.intranet.addr}, ttl: 3600}, nil)
 			k := w.dial(t, r, d.node, w.intranet, 80, nil)
 			for range 1 + r.IntN(3) {
-				q := request{method: "GET", host: name, path: "/" + spoken(r, 2) + "/" + spoken(r, 3), agent: d.agent, lines: "Accept: text/html\r\n",
-					status: "200 OK", server: "Apache", typ: "text/html", answer: piece{fill: heavy(r, 900, 30_000), text: true}}
+				q := request{
+					method: "GET", host: name, path: "/" + spoken(r, 2) + "/" + spoken(r, 3), agent: d.agent, lines: "Accept: text/html\r\n",
+					status: "200 OK", server: "Apache", typ: "text/html", answer: piece{fill: heavy(r, 900, 30_000), text: true},
+				}
 				if chance(r, 10) {
 					q.method, q.body = "POST", piece{fill: heavy(r, 300, 40_000), text: true}
 					q.lines += "Content-Type: application/x-www-form-urlencoded\r\n"

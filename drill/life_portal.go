@@ -109,15 +109,19 @@ func (w *world) browse(t int64, r *rand.Rand, v *node, h *helloShape, resumed bo
 }
 
 func (w *world) page(r *rand.Rand, agent string) request {
-	return request{method: "GET", host: "portal." + w.ministry, path: "/forms/" + spoken(r, 2), agent: agent, lines: "Accept: text/html\r\n",
-		status: "200 OK", server: "Apache", typ: "text/html", answer: piece{fill: heavy(r, 900, 30_000), text: true}}
+	return request{
+		method: "GET", host: "portal." + w.ministry, path: "/forms/" + spoken(r, 2), agent: agent, lines: "Accept: text/html\r\n",
+		status: "200 OK", server: "Apache", typ: "text/html", answer: piece{fill: heavy(r, 900, 30_000), text: true},
+	}
 }
 
 func (w *world) login(r *rand.Rand, agent string, ok bool) request {
-	q := request{method: "POST", host: "portal." + w.ministry, path: loginPages[0], agent: agent, server: "Apache", typ: "text/html",
+	q := request{
+		method: "POST", host: "portal." + w.ministry, path: loginPages[0], agent: agent, server: "Apache", typ: "text/html",
 		lines: "Content-Type: application/x-www-form-urlencoded\r\nAccept: text/html\r\n", think: between(r, 60, 300) * millisecond,
 		body:   piece{lit: []byte("user=" + spoken(r, 3) + "&password=" + word(r, base32, size(r, 6, 14)))},
-		status: "401 Unauthorized", answer: piece{fill: size(r, 1400, 1500), text: true}}
+		status: "401 Unauthorized", answer: piece{fill: size(r, 1400, 1500), text: true},
+	}
 	if ok {
 		q.status, q.headers, q.answer = "302 Found", "Location: /account\r\nSet-Cookie: sid="+word(r, hexDigits, 32)+"; HttpOnly\r\n", piece{}
 	}

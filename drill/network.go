@@ -89,8 +89,10 @@ const internet = 198<<24 | 18<<16
 // layProviders gives each of the 32 blocks an owner.
 func (w *world) layProviders() {
 	r := stream(w.cfg.Seed, "providers")
-	trades := []trade{cdn, cdn, cdn, cloud, cloud, cloud, cloud, cloud,
-		hosting, hosting, hosting, hosting, hosting, hosting, hosting, hosting, hosting, hosting}
+	trades := []trade{
+		cdn, cdn, cdn, cloud, cloud, cloud, cloud, cloud,
+		hosting, hosting, hosting, hosting, hosting, hosting, hosting, hosting, hosting, hosting,
+	}
 	for i, block := range r.Perm(32) {
 		p := &provider{base: internet + uint32(block)<<12, trade: access, name: spoken(r, 3)}
 		if i < len(trades) {

@@ -150,8 +150,10 @@ func (p *poller) plain(k *conv, up, down int) {
 	if p.bare {
 		host = p.to.at[0].ip().String()
 	}
-	q := request{method: p.method, host: host, path: p.path, agent: p.agent, lines: "Accept: */*\r\n", status: "200 OK",
-		server: []string{"nginx", "Apache", "lighttpd/1.4"}[p.to.at[0].addr%3], typ: "application/octet-stream", answer: piece{fill: down}}
+	q := request{
+		method: p.method, host: host, path: p.path, agent: p.agent, lines: "Accept: */*\r\n", status: "200 OK",
+		server: []string{"nginx", "Apache", "lighttpd/1.4"}[p.to.at[0].addr%3], typ: "application/octet-stream", answer: piece{fill: down},
+	}
 	if q.method == "POST" {
 		q.body = piece{fill: up}
 		q.lines += "Content-Type: application/octet-stream\r\n"

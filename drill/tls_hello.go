@@ -42,46 +42,62 @@ var commonSigs = []uint16{0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806
 
 // The browsers in use; the last is the one of those who run Linux.
 var browsers = []*helloShape{
-	{name: "chromia", tls13: true, grease: true, shuffle: true, hybrid: true, alpn: []string{"h2", "http/1.1"},
+	{
+		name: "chromia", tls13: true, grease: true, shuffle: true, hybrid: true, alpn: []string{"h2", "http/1.1"},
 		ciphers: []uint16{0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x9c, 0x9d, 0x2f, 0x35},
 		exts:    []uint16{extName, extMaster, extRenew, extGroups, extPoints, extTicket, extALPN, extStatus, extSigs, extSCT, extKeyShare, extPSKModes, extVersions, extCompress, extECH},
-		groups:  []uint16{4588, 29, 23, 24}, sigs: commonSigs},
-	{name: "edgewise", tls13: true, grease: true, shuffle: true, alpn: []string{"h2", "http/1.1"},
+		groups:  []uint16{4588, 29, 23, 24}, sigs: commonSigs,
+	},
+	{
+		name: "edgewise", tls13: true, grease: true, shuffle: true, alpn: []string{"h2", "http/1.1"},
 		ciphers: []uint16{0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x9c, 0x9d, 0x2f, 0x35},
 		exts:    []uint16{extName, extMaster, extRenew, extGroups, extPoints, extTicket, extALPN, extStatus, extSigs, extSCT, extKeyShare, extPSKModes, extVersions, extCompress},
-		groups:  []uint16{29, 23, 24}, sigs: commonSigs},
-	{name: "vulpes", tls13: true, alpn: []string{"h2", "http/1.1"},
+		groups:  []uint16{29, 23, 24}, sigs: commonSigs,
+	},
+	{
+		name: "vulpes", tls13: true, alpn: []string{"h2", "http/1.1"},
 		ciphers: []uint16{0x1301, 0x1303, 0x1302, 0xc02b, 0xc02f, 0xcca9, 0xcca8, 0xc02c, 0xc030, 0xc00a, 0xc009, 0xc013, 0xc014, 0x9c, 0x9d, 0x2f, 0x35},
 		exts:    []uint16{extName, extMaster, extRenew, extGroups, extPoints, extALPN, extStatus, extDelegated, extKeyShare, extVersions, extSigs, extPSKModes, extECH},
-		groups:  []uint16{29, 23, 24, 25, 256}, sigs: commonSigs},
+		groups:  []uint16{29, 23, 24, 25, 256}, sigs: commonSigs,
+	},
 }
 
 // The other programs that speak TLS.
 var (
 	// schannel is what services of the desks' own system use.
-	schannel = &helloShape{name: "schannel", alpn: []string{"http/1.1"},
+	schannel = &helloShape{
+		name: "schannel", alpn: []string{"http/1.1"},
 		ciphers: []uint16{0xc02c, 0xc02b, 0xc030, 0xc02f, 0xc024, 0xc023, 0xc028, 0xc027, 0xc00a, 0xc009, 0xc014, 0xc013, 0x9d, 0x9c, 0x3d, 0x3c, 0x35, 0x2f},
 		exts:    []uint16{extName, extStatus, extGroups, extPoints, extSigs, extTicket, extMaster, extRenew},
-		groups:  []uint16{29, 23, 24}, sigs: []uint16{0x0804, 0x0805, 0x0401, 0x0501, 0x0403, 0x0503, 0x0201}}
-	schannel13 = &helloShape{name: "schannel13", tls13: true, alpn: []string{"h2", "http/1.1"},
+		groups:  []uint16{29, 23, 24}, sigs: []uint16{0x0804, 0x0805, 0x0401, 0x0501, 0x0403, 0x0503, 0x0201},
+	}
+	schannel13 = &helloShape{
+		name: "schannel13", tls13: true, alpn: []string{"h2", "http/1.1"},
 		ciphers: []uint16{0x1302, 0x1301, 0xc02c, 0xc02b, 0xc030, 0xc02f, 0xc024, 0xc023, 0xc028, 0xc027, 0x9d, 0x9c, 0x35, 0x2f},
 		exts:    []uint16{extName, extStatus, extGroups, extPoints, extSigs, extALPN, extTicket, extMaster, extVersions, extPSKModes, extKeyShare, extRenew},
-		groups:  []uint16{29, 23, 24}, sigs: []uint16{0x0804, 0x0805, 0x0401, 0x0501, 0x0403, 0x0503}}
+		groups:  []uint16{29, 23, 24}, sigs: []uint16{0x0804, 0x0805, 0x0401, 0x0501, 0x0403, 0x0503},
+	}
 	// scripted is the library behind most tools on Linux.
-	scripted = &helloShape{name: "scripted", tls13: true, alpn: []string{"http/1.1"},
+	scripted = &helloShape{
+		name: "scripted", tls13: true, alpn: []string{"http/1.1"},
 		ciphers: []uint16{0x1302, 0x1303, 0x1301, 0xc02c, 0xc030, 0x9f, 0xcca9, 0xcca8, 0xccaa, 0xc02b, 0xc02f, 0x9e, 0xc024, 0xc028, 0xc023, 0xc027, 0x9d, 0x9c, 0x3d, 0x3c, 0x35, 0x2f, 0xff},
 		exts:    []uint16{extName, extPoints, extGroups, extTicket, 22, extMaster, extSigs, extVersions, extPSKModes, extKeyShare},
-		groups:  []uint16{29, 23, 30, 25, 24}, sigs: commonSigs}
+		groups:  []uint16{29, 23, 30, 25, 24}, sigs: commonSigs,
+	}
 	// compiled is the library of a popular language for services.
-	compiled = &helloShape{name: "compiled", tls13: true, alpn: []string{"h2", "http/1.1"},
+	compiled = &helloShape{
+		name: "compiled", tls13: true, alpn: []string{"h2", "http/1.1"},
 		ciphers: []uint16{0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc009, 0xc013, 0xc00a, 0xc014, 0x1301, 0x1302, 0x1303},
 		exts:    []uint16{extName, extStatus, extGroups, extPoints, extSigs, extRenew, extMaster, extSCT, extALPN, extVersions, extKeyShare},
-		groups:  []uint16{29, 23, 24, 25}, sigs: commonSigs}
+		groups:  []uint16{29, 23, 24, 25}, sigs: commonSigs,
+	}
 	// embedded is the small library inside appliances.
-	embedded = &helloShape{name: "embedded",
+	embedded = &helloShape{
+		name:    "embedded",
 		ciphers: []uint16{0xc02c, 0xc030, 0x9f, 0xc02b, 0xc02f, 0x9e, 0xc00a, 0xc014, 0x9d, 0x9c, 0x35, 0x2f, 0xff},
 		exts:    []uint16{extName, extSigs, extGroups, extPoints, 22, extMaster, extTicket},
-		groups:  []uint16{23, 24, 29}, sigs: []uint16{0x0403, 0x0401, 0x0503, 0x0501, 0x0603, 0x0601}}
+		groups:  []uint16{23, 24, 29}, sigs: []uint16{0x0403, 0x0401, 0x0503, 0x0501, 0x0603, 0x0601},
+	}
 )
 
 // agent is the User-Agent a browser of this shape sends.

@@ -15,8 +15,10 @@ type talk struct {
 }
 
 func (w *world) talk(t int64, c, s *node, sport, dport uint16, by *Planted) *talk {
-	return &talk{w: w, end: [2]*node{c, s}, port: [2]uint16{sport, dport}, by: by,
-		flow: newFlow(t, c, s, sport, dport, protoUDP, by)}
+	return &talk{
+		w: w, end: [2]*node{c, s}, port: [2]uint16{sport, dport}, by: by,
+		flow: newFlow(t, c, s, sport, dport, protoUDP, by),
+	}
 }
 
 // send emits one datagram of the literal bytes followed by cut bytes that

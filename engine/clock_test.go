@@ -37,11 +37,14 @@ func TestClock(t *testing.T) {
 		{
 			"one frame every two hours",
 			[]testudo.Time{t0, t0 + s, t0 + 2*h, t0 + 4*h, t0 + 6*h, t0 + 8*h},
-			[]testudo.Time{t0, t0 + s, t0 + s, t0 + 2*h, t0 + 4*h, t0 + 6*h}, t0, t0 + 6*h,
+			[]testudo.Time{t0, t0 + s, t0 + s, t0 + 2*h, t0 + 4*h, t0 + 6*h},
+			t0, t0 + 6*h,
 		},
 		{
-			"Tuesday, then Monday", []testudo.Time{t0 + day, t0 + day + s, t0, t0 + s, t0 + 2*s},
-			[]testudo.Time{t0 + day, t0 + day + s, t0 + day + s, t0 + day + s, t0 + day + s}, t0, t0 + day + s,
+			"Tuesday, then Monday",
+			[]testudo.Time{t0 + day, t0 + day + s, t0, t0 + s, t0 + 2*s},
+			[]testudo.Time{t0 + day, t0 + day + s, t0 + day + s, t0 + day + s, t0 + day + s},
+			t0, t0 + day + s,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

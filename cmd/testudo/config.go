@@ -89,8 +89,11 @@ func (c config) check() error {
 		key         string
 		value, most int
 	}{
-		{"conns", b.Conns, 1 << 26}, {"streams", b.Streams, 1 << 36}, {"fragments", b.Fragments, 1 << 34},
-		{"entries", b.Entries, 1 << 26}, {"sightings", b.Sightings, 1 << 24},
+		{"conns", b.Conns, 1 << 26},
+		{"streams", b.Streams, 1 << 36},
+		{"fragments", b.Fragments, 1 << 34},
+		{"entries", b.Entries, 1 << 26},
+		{"sightings", b.Sightings, 1 << 24},
 	} {
 		if x.value < 1 || x.value > x.most {
 			return fmt.Errorf("budgets.%s: %d: want 1 to %d", x.key, x.value, x.most)

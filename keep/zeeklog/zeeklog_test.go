@@ -14,7 +14,8 @@ import (
 
 func meta(at int64, uid testudo.UID, proto testudo.Proto) testudo.Meta {
 	return testudo.Meta{Time: testudo.Time(at), UID: uid, ID: testudo.ConnID{
-		Orig: netip.MustParseAddrPort("10.0.0.5:49152"), Resp: netip.MustParseAddrPort("203.0.113.7:443"), Proto: proto}}
+		Orig: netip.MustParseAddrPort("10.0.0.5:49152"), Resp: netip.MustParseAddrPort("203.0.113.7:443"), Proto: proto,
+	}}
 }
 
 func write(t *testing.T, format string, records ...testudo.Record) string {
@@ -45,9 +46,11 @@ func content(t *testing.T, dir, name string) string {
 }
 
 func sampleConn() *testudo.Conn {
-	c := &testudo.Conn{Meta: meta(1_700_000_000_123456789, 42, testudo.TCP), Service: "ssl,http", Duration: 1500 * time.Millisecond,
+	c := &testudo.Conn{
+		Meta: meta(1_700_000_000_123456789, 42, testudo.TCP), Service: "ssl,http", Duration: 1500 * time.Millisecond,
 		OrigBytes: 100, RespBytes: 2000, State: "SF", History: "ShADadFf",
-		OrigPkts: 6, OrigIPBytes: 420, RespPkts: 7, RespIPBytes: 2400}
+		OrigPkts: 6, OrigIPBytes: 420, RespPkts: 7, RespIPBytes: 2400,
+	}
 	c.About.OrigLocal = true
 	return c
 }
@@ -64,7 +67,8 @@ func TestConnTSV(t *testing.T) {
 		"#types\ttime\tstring\taddr\tport\taddr\tport\tenum\tstring\tinterval\tcount\tcount\tstring\tbool\tbool\tcount\tstring\tcount\tcount\tcount\tcount\tcount\tcount\tstring",
 		"1700000000.123456\tC0000000000g\t10.0.0.5\t49152\t203.0.113.7\t443\ttcp\tssl,http\t1.500000\t100\t2000\tSF\tT\tF\t0\tShADadFf\t6\t420\t7\t2400\t6\t-\t1:RSbzw7XPCJmyg161+MhH9ie8pYs=",
 		"1700000002.000000\tC0000000000h\t10.0.0.5\t0\t203.0.113.7\t0\tunknown_transport\t-\t-\t-\t-\tOTH\tF\tF\t0\t-\t0\t0\t0\t0\t47\t-\t1:m+BXzKcbRRLWmmB05U770lRqr00=",
-		"#close\t2023-11-14-22-13-22", ""}, "\n")
+		"#close\t2023-11-14-22-13-22", "",
+	}, "\n")
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
@@ -85,9 +89,11 @@ func TestConnJSON(t *testing.T) {
 // have stand in Zeek's order and have Zeek's types.
 func TestColumns(t *testing.T) {
 	yes := true
-	records := []testudo.Record{&testudo.DNS{}, &testudo.TLS{}, &testudo.HTTP{}, &testudo.X509{}, &testudo.SSH{AuthSuccess: &yes},
+	records := []testudo.Record{
+		&testudo.DNS{}, &testudo.TLS{}, &testudo.HTTP{}, &testudo.X509{}, &testudo.SSH{AuthSuccess: &yes},
 		&testudo.SMTP{}, &testudo.FTP{}, &testudo.DHCP{}, &testudo.NTP{}, &testudo.QUIC{}, &testudo.ARP{}, &testudo.Weird{},
-		&testudo.Opaque{}, &testudo.ICMPEcho{}}
+		&testudo.Opaque{}, &testudo.ICMPEcho{},
+	}
 	dir := write(t, "tsv", records...)
 	for name, want := range map[string]string{
 		"dns":   "proto:enum trans_id:count rtt:interval query:string qclass:count qclass_name:string qtype:count qtype_name:string rcode:count rcode_name:string AA:bool TC:bool RD:bool RA:bool Z:count answers:vector[string] TTLs:vector[interval] rejected:bool",
@@ -155,8 +161,10 @@ func TestEscape(t *testing.T) {
 }
 
 func TestSeconds(t *testing.T) {
-	for ns, want := range map[int64]string{0: "0.000000", 1: "0.000000", 1999: "0.000001", -1500: "-0.000001",
-		1_500_000_000: "1.500000", -2_000_000_000: "-2.000000", 1_700_000_000_000001000: "1700000000.000001"} {
+	for ns, want := range map[int64]string{
+		0: "0.000000", 1: "0.000000", 1999: "0.000001", -1500: "-0.000001",
+		1_500_000_000: "1.500000", -2_000_000_000: "-2.000000", 1_700_000_000_000001000: "1700000000.000001",
+	} {
 		if got := string(appendSeconds(nil, ns)); got != want {
 			t.Errorf("%d: got %s, want %s", ns, got, want)
 		}
@@ -226,8 +234,10 @@ func TestFull(t *testing.T) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	records := []testudo.Record{sampleConn(), &testudo.DNS{Meta: meta(1_700_000_000_000000000, 7, testudo.UDP), Query: "www.example.com",
-		QTypeName: "A", QType: 1, Answered: true, Answers: []string{"192.0.2.1", "192.0.2.2"}, TTLs: []time.Duration{time.Minute, time.Minute}}}
+	records := []testudo.Record{sampleConn(), &testudo.DNS{
+		Meta: meta(1_700_000_000_000000000, 7, testudo.UDP), Query: "www.example.com",
+		QTypeName: "A", QType: 1, Answered: true, Answers: []string{"192.0.2.1", "192.0.2.2"}, TTLs: []time.Duration{time.Minute, time.Minute},
+	}}
 	for _, format := range []string{"tsv", "json"} {
 		b.Run(format, func(b *testing.B) {
 			w, err := New(b.TempDir(), format)

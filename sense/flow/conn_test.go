@@ -13,8 +13,10 @@ import (
 )
 
 func udp(d int, sport, dport uint16, data string, at time.Duration) packet.Packet {
-	p := packet.Packet{Kind: packet.KindIP, Proto: testudo.UDP, Src: client, Dst: server, SrcPort: sport, DstPort: dport,
-		Payload: []byte(data), PayloadLen: uint32(len(data)), IPLen: uint32(28 + len(data)), Time: t0.Add(at), Clock: t0.Add(at)}
+	p := packet.Packet{
+		Kind: packet.KindIP, Proto: testudo.UDP, Src: client, Dst: server, SrcPort: sport, DstPort: dport,
+		Payload: []byte(data), PayloadLen: uint32(len(data)), IPLen: uint32(28 + len(data)), Time: t0.Add(at), Clock: t0.Add(at),
+	}
 	if d == 1 {
 		p.Src, p.Dst, p.SrcPort, p.DstPort = p.Dst, p.Src, dport, sport
 	}
@@ -86,9 +88,14 @@ func TestICMPJoinsEcho(t *testing.T) {
 
 func TestPortReuse(t *testing.T) {
 	tr, _ := run(t, Config{}, nil, []seg{
-		{d: 0, fl: S, seq: 100}, {d: 1, fl: S | A, seq: 500, ack: 101}, {d: 0, fl: A, seq: 101, ack: 501, data: "one"},
-		{d: 0, fl: F | A, seq: 104, ack: 501}, {d: 1, fl: F | A, seq: 501, ack: 105},
-		{d: 0, fl: S, seq: 9000, at: time.Second}, {d: 1, fl: S | A, seq: 77, ack: 9001, at: time.Second}, {d: 0, fl: A, seq: 9001, ack: 78, data: "again", at: time.Second},
+		{d: 0, fl: S, seq: 100},
+		{d: 1, fl: S | A, seq: 500, ack: 101},
+		{d: 0, fl: A, seq: 101, ack: 501, data: "one"},
+		{d: 0, fl: F | A, seq: 104, ack: 501},
+		{d: 1, fl: F | A, seq: 501, ack: 105},
+		{d: 0, fl: S, seq: 9000, at: time.Second},
+		{d: 1, fl: S | A, seq: 77, ack: 9001, at: time.Second},
+		{d: 0, fl: A, seq: 9001, ack: 78, data: "again", at: time.Second},
 	})
 	if len(tr.conns) != 2 || tr.conns[0].State != "SF" || tr.conns[0].OrigBytes != 3 || tr.conns[1].OrigBytes != 5 || tr.conns[0].UID == tr.conns[1].UID {
 		t.Error(tr.out.String())
@@ -98,8 +105,10 @@ func TestPortReuse(t *testing.T) {
 // TestForgedSYN: a SYN out of the blue must not cut a conn that lives.
 func TestForgedSYN(t *testing.T) {
 	tr, _ := run(t, Config{}, nil, []seg{
-		{d: 0, fl: S, seq: 100}, {d: 1, fl: S | A, seq: 500, ack: 101},
-		{d: 0, fl: S, seq: 1 << 30, at: time.Second}, {d: 0, fl: A, seq: 101, ack: 501, data: "still", at: time.Second},
+		{d: 0, fl: S, seq: 100},
+		{d: 1, fl: S | A, seq: 500, ack: 101},
+		{d: 0, fl: S, seq: 1 << 30, at: time.Second},
+		{d: 0, fl: A, seq: 101, ack: 501, data: "still", at: time.Second},
 	})
 	if len(tr.conns) != 1 || tr.conns[0].OrigBytes != 5 || !strings.Contains(tr.out.String(), "SYN_inside_connection") {
 		t.Error(tr.out.String())
@@ -112,10 +121,14 @@ func TestWraps(t *testing.T) {
 	var log strings.Builder
 	top := uint32(math.MaxUint32 - 1)
 	tr, _ := run(t, Config{}, []protocol.Protocol{echoProto(&log, "e", "GET", echo{})}, []seg{
-		{d: 0, fl: S, seq: top - 1}, {d: 1, fl: S | A, seq: 500, ack: top},
-		{d: 0, fl: A, seq: top, ack: 501, data: "GETa"}, {d: 0, fl: A, seq: 2, ack: 501, data: "bc"},
-		{d: 0, fl: A, seq: 1 << 31, ack: 501, data: "lost"}, {d: 0, fl: A, seq: 4, ack: 501, data: "d"},
-		{d: 1, fl: A, seq: 501, ack: 1 << 31}, {d: 1, fl: A, seq: 501, ack: 5, data: "ok"},
+		{d: 0, fl: S, seq: top - 1},
+		{d: 1, fl: S | A, seq: 500, ack: top},
+		{d: 0, fl: A, seq: top, ack: 501, data: "GETa"},
+		{d: 0, fl: A, seq: 2, ack: 501, data: "bc"},
+		{d: 0, fl: A, seq: 1 << 31, ack: 501, data: "lost"},
+		{d: 0, fl: A, seq: 4, ack: 501, data: "d"},
+		{d: 1, fl: A, seq: 501, ack: 1 << 31},
+		{d: 1, fl: A, seq: 501, ack: 5, data: "ok"},
 	})
 	if tr.conns[0].OrigBytes != 7 || log.String() != `e/0:"GETa" e/0:"bc" e/0:"d" e/1:"ok" e/end ` {
 		t.Error(log.String(), tr.out.String())
@@ -208,8 +221,10 @@ func TestExpect(t *testing.T) {
 	s := New(Config{}, ps, tr.emit)
 	s.now = t0
 	for i := range 70 { // six too many
-		s.dispatch.host.Expect(nil, testudo.ConnID{Orig: netip.AddrPortFrom(client.Addr(), 0),
-			Resp: netip.AddrPortFrom(server.Addr(), uint16(2000+i)), Proto: testudo.TCP}, "ftp-data")
+		s.dispatch.host.Expect(nil, testudo.ConnID{
+			Orig: netip.AddrPortFrom(client.Addr(), 0),
+			Resp: netip.AddrPortFrom(server.Addr(), uint16(2000+i)), Proto: testudo.TCP,
+		}, "ftp-data")
 	}
 	for _, port := range []uint16{2000, 2069} {
 		p := seg{d: 0, fl: S, seq: 1, data: "bytes"}.packet()
@@ -238,8 +253,10 @@ func TestWeirdsAreBounded(t *testing.T) {
 func TestARP(t *testing.T) {
 	var got *testudo.ARP
 	s := New(Config{}, nil, func(_ testudo.Time, r testudo.Record) { got = r.(*testudo.ARP) })
-	s.Packet(&packet.Packet{Kind: packet.KindARP, Time: t0, Clock: t0, SrcMAC: [6]byte{2, 0, 0, 0, 0, 1},
-		ARP: packet.ARP{Op: 2, SenderMAC: [6]byte{2, 0, 0, 0, 0, 2}, SenderIP: [4]byte{10, 0, 0, 1}, TargetIP: [4]byte{10, 0, 0, 1}}})
+	s.Packet(&packet.Packet{
+		Kind: packet.KindARP, Time: t0, Clock: t0, SrcMAC: [6]byte{2, 0, 0, 0, 0, 1},
+		ARP: packet.ARP{Op: 2, SenderMAC: [6]byte{2, 0, 0, 0, 0, 2}, SenderIP: [4]byte{10, 0, 0, 1}, TargetIP: [4]byte{10, 0, 0, 1}},
+	})
 	if got.Operation != "reply" || got.SenderMAC != "02:00:00:00:00:02" || got.EthernetSource != "02:00:00:00:00:01" || !got.Gratuitous || got.SenderIP != netip.MustParseAddr("10.0.0.1") {
 		t.Errorf("%+v", got)
 	}

@@ -35,8 +35,10 @@ const (
 	Reasons                    // how many reasons there are
 )
 
-var reasonNames = [Reasons]string{"short_link", "short_ip", "ip_version", "ip_length", "ipv6_extensions",
-	"bad_fragment", "short_header", "header_length", "bad_arp"}
+var reasonNames = [Reasons]string{
+	"short_link", "short_ip", "ip_version", "ip_length", "ipv6_extensions",
+	"bad_fragment", "short_header", "header_length", "bad_arp",
+}
 
 // String returns the reason as counters print it.
 func (r Reason) String() string {

@@ -328,8 +328,10 @@ func (d *Decoder) arp(b []byte, p *Packet) result {
 		return d.bad(BadARP)
 	}
 	p.Kind = KindARP
-	p.ARP = ARP{Op: be16(b[6:]), SenderMAC: [6]byte(b[8:]), SenderIP: [4]byte(b[14:]),
-		TargetMAC: [6]byte(b[18:]), TargetIP: [4]byte(b[24:])}
+	p.ARP = ARP{
+		Op: be16(b[6:]), SenderMAC: [6]byte(b[8:]), SenderIP: [4]byte(b[14:]),
+		TargetMAC: [6]byte(b[18:]), TargetIP: [4]byte(b[24:]),
+	}
 	p.Src, p.Dst = mapped(b[14:]), mapped(b[24:])
 	return done
 }

@@ -30,8 +30,10 @@ type Merged struct {
 // time may still step back within it. An input that fails ends there: the
 // others go on, and Skipped tells at the end. Merge owns the inputs.
 func Merge(inputs ...Frames) *Merged {
-	return &Merged{inputs: inputs, given: -1, heads: make([]Frame, len(inputs)),
-		parked: make([]bool, len(inputs)), errs: make([]error, len(inputs))}
+	return &Merged{
+		inputs: inputs, given: -1, heads: make([]Frame, len(inputs)),
+		parked: make([]bool, len(inputs)), errs: make([]error, len(inputs)),
+	}
 }
 
 // Next gives the earliest frame at hand. It returns io.EOF when all inputs

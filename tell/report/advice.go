@@ -70,18 +70,21 @@ func kindAdvice(in *testudo.Incident, whom, inside string) []string {
 		return []string{
 			"Check whether " + whom + " still answers its users; ask the provider to filter towards it if not.",
 			"Do not block the sources one by one: they may be forged or misused themselves.",
-			"Look for anything else that happened in the same minutes: a flood can be cover."}
+			"Look for anything else that happened in the same minutes: a flood can be cover.",
+		}
 	case testudo.Scan:
 		return scanAdvice(in, whom, inside)
 	case testudo.Control:
 		return []string{
 			"Call whoever runs the process before touching anything: is this known work, in a known window?",
 			"If not: keep the plant safe by hand, then compare the controller's program with the last good copy.",
-			"Find how " + orElse(inside, "the writing machine") + " could reach " + whom + " and take that way away."}
+			"Find how " + orElse(inside, "the writing machine") + " could reach " + whom + " and take that way away.",
+		}
 	case testudo.Isolation:
 		return []string{
 			"Find the way by which " + whom + " got out: a rule, a cable, a modem, a machine with two networks.",
-			"Close it at the boundary first, then ask what went through it and since when."}
+			"Close it at the boundary first, then ask what went through it and since when.",
+		}
 	case testudo.Policy:
 		return []string{"Decide whether this is allowed here; if not, tell the owner of " + whom + "."}
 	}
@@ -91,14 +94,20 @@ func kindAdvice(in *testudo.Incident, whom, inside string) []string {
 func scanAdvice(in *testudo.Incident, whom, inside string) []string {
 	switch one := len(in.Victims) == 1; {
 	case inside != "" && one:
-		return []string{"Ask who runs " + inside + ": a scanner of ours is fine, anything else there is an intruder.",
-			"Find what " + whom + " answered, and what " + inside + " did next."}
+		return []string{
+			"Ask who runs " + inside + ": a scanner of ours is fine, anything else there is an intruder.",
+			"Find what " + whom + " answered, and what " + inside + " did next.",
+		}
 	case inside != "":
-		return []string{"Ask who runs " + inside + ": a scanner of ours is fine, anything else there is an intruder.",
-			"Find which of the machines it asked did answer, and what it did next."}
+		return []string{
+			"Ask who runs " + inside + ": a scanner of ours is fine, anything else there is an intruder.",
+			"Find which of the machines it asked did answer, and what it did next.",
+		}
 	}
-	return []string{"Find which services answered and close those that nobody outside needs.",
-		"Watch whether the same address comes back with more than questions."}
+	return []string{
+		"Find which services answered and close those that nobody outside needs.",
+		"Watch whether the same address comes back with more than questions.",
+	}
 }
 
 func espionageAdvice(in *testudo.Incident, whom, far string) []string {

@@ -17,8 +17,10 @@ import (
 func CSV(w io.Writer, incidents []testudo.Incident) error {
 	cw := csv.NewWriter(w)
 	rows := make([][]string, 0, len(incidents)+1)
-	rows = append(rows, []string{"id", "kind", "severity", "confidence", "urgency", "first_seen", "last_seen", "title",
-		"victims", "victim_names", "servers", "server_names", "ports", "roles", "techniques", "detectors"})
+	rows = append(rows, []string{
+		"id", "kind", "severity", "confidence", "urgency", "first_seen", "last_seen", "title",
+		"victims", "victim_names", "servers", "server_names", "ports", "roles", "techniques", "detectors",
+	})
 	for i := range incidents {
 		rows = append(rows, csvRow(&incidents[i]))
 	}
@@ -44,9 +46,11 @@ func csvRow(in *testudo.Incident) []string {
 		detectors = addOnce(detectors, s.Detector)
 	}
 	confidence, _ := number(probability(in.Confidence))
-	return []string{cell(in.ID), cell(string(in.Kind)), in.Severity.String(), confidence, strconv.Itoa(in.Urgency),
+	return []string{
+		cell(in.ID), cell(string(in.Kind)), in.Severity.String(), confidence, strconv.Itoa(in.Urgency),
 		in.First.String(), in.Last.String(), cell(in.Title), cellList(victims), cellList(names), cellList(servers),
-		cellList(serverNames), cellList(ports), cellList(roles), cellList(in.Techniques), cellList(detectors)}
+		cellList(serverNames), cellList(ports), cellList(roles), cellList(in.Techniques), cellList(detectors),
+	}
 }
 
 // addOnce appends the words that are neither empty nor in the list yet.

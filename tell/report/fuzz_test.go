@@ -43,16 +43,25 @@ func FuzzJSON(f *testing.F) {
 	f.Add("title", "name", "reason", 1.5, int64(9), 60)
 	f.Add("\x1b\u202e", "\xff<&>", "\u2028\U000e0041\\", 1e300, int64(-1), 100)
 	f.Fuzz(func(t *testing.T, title, name, text string, x float64, n int64, width int) {
-		in := testudo.Incident{ID: name, Kind: testudo.Kind(name), Title: title, Confidence: x, Score: x, First: testudo.Time(n),
+		in := testudo.Incident{
+			ID: name, Kind: testudo.Kind(name), Title: title, Confidence: x, Score: x, First: testudo.Time(n),
 			Last: testudo.Time(-n), Severity: testudo.Severity(n), Victims: []testudo.Victim{{Name: name}}, Innocent: []string{text},
 			Servers:     []testudo.NamedServer{{Confidence: x, Server: testudo.Server{Names: []string{name}, Ports: []string{text}}}},
 			Techniques:  []string{text},
 			Explanation: []testudo.Reason{{Family: testudo.Family(name), Weight: x, Text: text}},
-			Sightings: []testudo.Sighting{{Detector: name, Summary: text, Evidence: []testudo.Fact{{Name: name, Value: x},
-				{Name: text, Value: text}, {Name: "count", Value: n}, {Name: "bytes_out", Value: x}, {Name: "list", Value: []string{name}}}}}}
-		s := &testudo.Summary{Inputs: []string{name}, Skipped: []testudo.Skip{{Input: name, Reason: text}}, Packets: n, Dropped: n / 2,
+			Sightings: []testudo.Sighting{{Detector: name, Summary: text, Evidence: []testudo.Fact{
+				{Name: name, Value: x},
+				{Name: text, Value: text},
+				{Name: "count", Value: n},
+				{Name: "bytes_out", Value: x},
+				{Name: "list", Value: []string{name}},
+			}}},
+		}
+		s := &testudo.Summary{
+			Inputs: []string{name}, Skipped: []testudo.Skip{{Input: name, Reason: text}}, Packets: n, Dropped: n / 2,
 			First: testudo.Time(n), Last: testudo.Time(n / 3), Shed: []testudo.Shed{{Cause: name, Count: n}},
-			Detectors: []testudo.Judgement{{Detector: name, Lacked: text}}}
+			Detectors: []testudo.Judgement{{Detector: name, Lacked: text}},
+		}
 		var b bytes.Buffer
 		if err := JSON(&b, []testudo.Incident{in}, s, true); err != nil {
 			t.Fatal(err)

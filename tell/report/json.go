@@ -149,23 +149,29 @@ func JSON(w io.Writer, incidents []testudo.Incident, s *testudo.Summary, timing 
 }
 
 func newIncidentLine(in *testudo.Incident, local []netip.Prefix) *incidentLine {
-	l := &incidentLine{Type: "incident", Schema: schema, ID: in.ID, Kind: in.Kind, Severity: in.Severity,
+	l := &incidentLine{
+		Type: "incident", Schema: schema, ID: in.ID, Kind: in.Kind, Severity: in.Severity,
 		Confidence: real(probability(in.Confidence)), Score: real(math.Round(in.Score*100) / 100), Urgency: in.Urgency,
 		Title: in.Title, First: in.First, Last: in.Last, Techniques: list(in.Techniques), Innocent: in.Innocent,
 		Victims: make([]victimJSON, 0, len(in.Victims)), Servers: make([]serverJSON, 0, len(in.Servers)),
 		Sightings: make([]sightingJSON, 0, len(in.Sightings)), Explanation: make([]string, 0, len(in.Explanation)),
-		Reasons: make([]reasonJSON, 0, len(in.Explanation)), Advice: advice(in, local, Name)}
+		Reasons: make([]reasonJSON, 0, len(in.Explanation)), Advice: advice(in, local, Name),
+	}
 	for _, v := range in.Victims {
 		l.Victims = append(l.Victims, victimJSON{Address: address(v.Address), Name: v.Name})
 	}
 	for _, s := range in.Servers {
-		l.Servers = append(l.Servers, serverJSON{Address: address(s.Address), Names: list(s.Names), Ports: list(s.Ports),
-			Role: s.Role, Confidence: real(probability(s.Confidence)), Shared: s.Shared})
+		l.Servers = append(l.Servers, serverJSON{
+			Address: address(s.Address), Names: list(s.Names), Ports: list(s.Ports),
+			Role: s.Role, Confidence: real(probability(s.Confidence)), Shared: s.Shared,
+		})
 	}
 	for i := range in.Sightings {
 		s := &in.Sightings[i]
-		l.Sightings = append(l.Sightings, sightingJSON{Detector: s.Detector, First: s.First, Last: s.Last,
-			Score: real(probability(s.Score())), Summary: s.Summary, Evidence: facts(s.Evidence), UIDs: distinct(s.UIDs)})
+		l.Sightings = append(l.Sightings, sightingJSON{
+			Detector: s.Detector, First: s.First, Last: s.Last,
+			Score: real(probability(s.Score())), Summary: s.Summary, Evidence: facts(s.Evidence), UIDs: distinct(s.UIDs),
+		})
 	}
 	for _, r := range in.Explanation {
 		l.Explanation = append(l.Explanation, r.String())
@@ -175,11 +181,13 @@ func newIncidentLine(in *testudo.Incident, local []netip.Prefix) *incidentLine {
 }
 
 func newSummaryLine(incidents []testudo.Incident, s *testudo.Summary) *summaryLine {
-	l := &summaryLine{Type: "summary", Schema: schema, Inputs: len(s.Inputs), Packets: s.Packets, Bytes: s.Bytes,
+	l := &summaryLine{
+		Type: "summary", Schema: schema, Inputs: len(s.Inputs), Packets: s.Packets, Bytes: s.Bytes,
 		Conns: s.Conns, Records: s.Records, Hosts: s.Hosts, Incidents: len(incidents), BySeverity: object{},
 		Malformed: s.Malformed, Weirds: s.Weirds, Dropped: s.Dropped, Skipped: make([]skipJSON, 0, len(s.Skipped)),
 		Intel: intelJSON{Lists: s.IntelLists, Indicators: s.Indicators}, Local: list(s.Local), LocalGuessed: s.LocalGuessed,
-		NewHosts: s.NewHosts, Shed: make([]shedJSON, 0, len(s.Shed)), Judged: make([]judgedJSON, 0, len(s.Detectors))}
+		NewHosts: s.NewHosts, Shed: make([]shedJSON, 0, len(s.Shed)), Judged: make([]judgedJSON, 0, len(s.Detectors)),
+	}
 	if s.First != 0 || s.Last != 0 {
 		l.First, l.Last = &s.First, &s.Last
 	}

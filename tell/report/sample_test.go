@@ -32,17 +32,27 @@ func espionage() testudo.Incident {
 		Title: "fin-pc-14 reports to cdn-upd.example (203.0.113.7) about every 5 minutes",
 		First: at(9, 12, 2), Last: at(12, 7, 41),
 		Victims: []testudo.Victim{{Address: ip("10.0.0.5"), Name: "fin-pc-14"}},
-		Servers: []testudo.NamedServer{{Confidence: 0.961234, Server: testudo.Server{Address: ip("203.0.113.7"),
-			Names: []string{"cdn-upd.example"}, Ports: []string{"tcp/443"}, Role: testudo.C2}}},
+		Servers: []testudo.NamedServer{{Confidence: 0.961234, Server: testudo.Server{
+			Address: ip("203.0.113.7"),
+			Names:   []string{"cdn-upd.example"}, Ports: []string{"tcp/443"}, Role: testudo.C2,
+		}}},
 		Techniques:  []string{"T1071.001", "T1573"},
 		Explanation: reasons,
 		Innocent:    []string{"a monitoring agent would look alike; ask whether one was installed on Thursday"},
-		Sightings: []testudo.Sighting{{Detector: "beacon", Key: "k", Kind: testudo.Espionage, First: at(9, 12, 2),
+		Sightings: []testudo.Sighting{{
+			Detector: "beacon", Key: "k", Kind: testudo.Espionage, First: at(9, 12, 2),
 			Last: at(12, 7, 41), Summary: "812 calls, every 300 s ± 4 %, 3.1 MB out", Reasons: reasons,
 			UIDs: []testudo.UID{7, 1 << 60},
-			Evidence: []testudo.Fact{{Name: "interval_s", Value: 300.00000001}, {Name: "jitter", Value: 0.041666666},
-				{Name: "count", Value: 812}, {Name: "bytes_out", Value: int64(3_101_222)}, {Name: "sizes", Value: []string{"<a&b>", "410"}},
-				{Name: "nothing", Value: math.NaN()}, {Name: "count", Value: true}}}},
+			Evidence: []testudo.Fact{
+				{Name: "interval_s", Value: 300.00000001},
+				{Name: "jitter", Value: 0.041666666},
+				{Name: "count", Value: 812},
+				{Name: "bytes_out", Value: int64(3_101_222)},
+				{Name: "sizes", Value: []string{"<a&b>", "410"}},
+				{Name: "nothing", Value: math.NaN()},
+				{Name: "count", Value: true},
+			},
+		}},
 	}
 }
 
@@ -54,27 +64,35 @@ func hostile() testudo.Incident {
 		ID: "INC-2QH8AAAAAAAA", Kind: testudo.Intrusion, Severity: testudo.Critical, Urgency: 99, Confidence: 1, Score: 40,
 		Title: evil, First: at(10, 1, 0), Last: at(10, 1, 0), Techniques: []string{"T1190"},
 		Victims: []testudo.Victim{{Address: ip("::ffff:10.0.0.8"), Name: evil}, {Name: "+only-a-name"}},
-		Servers: []testudo.NamedServer{{Confidence: 0.5, Server: testudo.Server{Names: []string{evil, "a.example", "b.example", "c.example"},
-			Role: testudo.Staging, Shared: true}}, {Server: testudo.Server{Address: ip("10.9.9.9"), Role: testudo.Lateral}}},
+		Servers: []testudo.NamedServer{{Confidence: 0.5, Server: testudo.Server{
+			Names: []string{evil, "a.example", "b.example", "c.example"},
+			Role:  testudo.Staging, Shared: true,
+		}}, {Server: testudo.Server{Address: ip("10.9.9.9"), Role: testudo.Lateral}}},
 		Explanation: []testudo.Reason{{Family: "\x1b[2J", Weight: math.Inf(1), Text: evil}, {Family: testudo.Content, Weight: 40, Text: evil}},
 		Innocent:    []string{evil},
-		Sightings: []testudo.Sighting{{Detector: evil, Summary: evil,
-			Evidence: []testudo.Fact{{Name: evil, Value: evil}, {Name: "inf", Value: math.Inf(-1)}, {Name: "odd", Value: struct{ A int }{3}}}}},
+		Sightings: []testudo.Sighting{{
+			Detector: evil, Summary: evil,
+			Evidence: []testudo.Fact{{Name: evil, Value: evil}, {Name: "inf", Value: math.Inf(-1)}, {Name: "odd", Value: struct{ A int }{3}}},
+		}},
 	}
 	return in
 }
 
 func lesser(kind testudo.Kind, severity testudo.Severity, id, title string, minute int) testudo.Incident {
-	return testudo.Incident{ID: id, Kind: kind, Severity: severity, Confidence: 0.4, Score: -0.4, Title: title,
-		First: at(9, 12, minute), Last: at(9, 13, minute)}
+	return testudo.Incident{
+		ID: id, Kind: kind, Severity: severity, Confidence: 0.4, Score: -0.4, Title: title,
+		First: at(9, 12, minute), Last: at(9, 13, minute),
+	}
 }
 
 func week() []testudo.Incident {
-	flood := testudo.Incident{ID: "INC-FFFFFFFFFFFF", Kind: testudo.Flood, Severity: testudo.Critical, Urgency: 95,
+	flood := testudo.Incident{
+		ID: "INC-FFFFFFFFFFFF", Kind: testudo.Flood, Severity: testudo.Critical, Urgency: 95,
 		Confidence: 0.999, Score: 6.9, Title: "portal (198.51.100.20:443) received 1.1 M SYN/s from about 45,000 addresses",
 		First: at(13, 8, 12), Last: at(13, 8, 31), Victims: []testudo.Victim{{Address: ip("198.51.100.20"), Name: "portal"}},
 		Techniques:  []string{"T1498.001"},
-		Explanation: []testudo.Reason{{Family: testudo.Base, Weight: -2.3, Text: "rare"}, {Family: testudo.Volume, Weight: 9.2, Text: "4,000 times the habit"}}}
+		Explanation: []testudo.Reason{{Family: testudo.Base, Weight: -2.3, Text: "rare"}, {Family: testudo.Volume, Weight: 9.2, Text: "4,000 times the habit"}},
+	}
 	return []testudo.Incident{
 		lesser(testudo.Scan, testudo.Info, "INC-000000000001", "192.0.2.1 knocks at 4,096 ports; none answered", 1),
 		lesser(testudo.Scan, testudo.Info, "INC-000000000002", "192.0.2.2 knocks at 22 ports; none answered", 2),
@@ -88,21 +106,29 @@ func week() []testudo.Incident {
 }
 
 func weekSummary() *testudo.Summary {
-	return &testudo.Summary{Inputs: []string{"week.pcap"}, Packets: 18_400_123, Bytes: 9_123_456_789, Conns: 402_113,
+	return &testudo.Summary{
+		Inputs: []string{"week.pcap"}, Packets: 18_400_123, Bytes: 9_123_456_789, Conns: 402_113,
 		Records: 901_233, First: at(7, 6, 0), Last: at(13, 10, 30), Hosts: 61, Malformed: 12, Weirds: 31, NewHosts: 3,
 		Local:     []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("198.51.100.0/24")},
 		Detectors: []testudo.Judgement{{Detector: "beacon", Full: true}, {Detector: "exfil", Lacked: "volume habits (needs days)"}, {Detector: "scan", Full: true}},
 		Shed:      []testudo.Shed{{Cause: "beacon pairs", Count: 1204}},
-		Wall:      41_234 * time.Millisecond, Workers: 2}
+		Wall:      41_234 * time.Millisecond, Workers: 2,
+	}
 }
 
 func quietSummary() *testudo.Summary {
-	return &testudo.Summary{Inputs: []string{"lunch.pcap"}, Packets: 1_204_331, Bytes: 700_000_000, Records: 40_000,
+	return &testudo.Summary{
+		Inputs: []string{"lunch.pcap"}, Packets: 1_204_331, Bytes: 700_000_000, Records: 40_000,
 		First: at(9, 10, 0), Last: at(9, 10, 41), Hosts: 12, LocalGuessed: true,
 		Local: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
-		Detectors: []testudo.Judgement{{Detector: "beacon", Lacked: "slow beacons (needs hours)"}, {Detector: "dga", Full: true},
-			{Detector: "exfil", Lacked: "volume habits (needs days)"}, {Detector: "scan", Full: true}},
-		IntelLists: 4, Indicators: 51_234, IntelNewest: at(8, 0, 0)}
+		Detectors: []testudo.Judgement{
+			{Detector: "beacon", Lacked: "slow beacons (needs hours)"},
+			{Detector: "dga", Full: true},
+			{Detector: "exfil", Lacked: "volume habits (needs days)"},
+			{Detector: "scan", Full: true},
+		},
+		IntelLists: 4, Indicators: 51_234, IntelNewest: at(8, 0, 0),
+	}
 }
 
 func brokenSummary() *testudo.Summary {

@@ -31,8 +31,13 @@ func TestTempo(t *testing.T) {
 		lost     float64 // share of reports that are missing
 		low, top float64 // spread
 	}{
-		{"constant", 0, 0, 0.02}, {"constant", 0.15, 0, 0.03}, {"uniform 30", 0, 0.1, 0.2}, {"uniform 50", 0, 0.16, 0.34},
-		{"uniform 90", 0, 0.28, 0.55}, {"exponential", 0, 0.5, 0.8}, {"people", 0, 0.68, 0.99},
+		{"constant", 0, 0, 0.02},
+		{"constant", 0.15, 0, 0.03},
+		{"uniform 30", 0, 0.1, 0.2},
+		{"uniform 50", 0, 0.16, 0.34},
+		{"uniform 90", 0, 0.28, 0.55},
+		{"exponential", 0, 0.5, 0.8},
+		{"people", 0, 0.68, 0.99},
 	} {
 		r := rand.New(rand.NewPCG(71, 0xfeed))
 		gaps := make([]float32, window)

@@ -49,10 +49,14 @@ func (s *series) claim(k seriesKey, v verdict) testudo.Sighting {
 		Innocent:   s.innocent(v),
 		Techniques: s.techniques(k, v),
 		Evidence: []testudo.Fact{
-			{Name: "interval_s", Value: round(v.rhythm.median, 2)}, {Name: "jitter", Value: round(jitter(v.rhythm), 2)},
-			{Name: "count", Value: v.count}, {Name: "missed", Value: v.rhythm.missed},
-			{Name: "report_bytes", Value: int64(v.up.median)}, {Name: "answer_bytes", Value: int64(v.down.median)},
-			{Name: "hours", Value: s.hours}, {Name: "peer_hosts", Value: s.about.PeerHosts},
+			{Name: "interval_s", Value: round(v.rhythm.median, 2)},
+			{Name: "jitter", Value: round(jitter(v.rhythm), 2)},
+			{Name: "count", Value: v.count},
+			{Name: "missed", Value: v.rhythm.missed},
+			{Name: "report_bytes", Value: int64(v.up.median)},
+			{Name: "answer_bytes", Value: int64(v.down.median)},
+			{Name: "hours", Value: s.hours},
+			{Name: "peer_hosts", Value: s.about.PeerHosts},
 		},
 	}
 	if 4*s.answered < s.asked {

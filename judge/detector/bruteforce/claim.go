@@ -73,8 +73,10 @@ func (s *series) claim(k key, t *target) testudo.Sighting {
 		Innocent:   "a program with an outdated password, or a tester of our own",
 		Techniques: []string{"T1110"},
 		Evidence: []testudo.Fact{
-			{Name: "count", Value: s.failed}, {Name: "per_minute", Value: math.Round(rate*10) / 10},
-			{Name: "accounts", Value: s.users}, {Name: "got_in", Value: s.gotIn != 0},
+			{Name: "count", Value: s.failed},
+			{Name: "per_minute", Value: math.Round(rate*10) / 10},
+			{Name: "accounts", Value: s.users},
+			{Name: "got_in", Value: s.gotIn != 0},
 		},
 		UIDs: append([]testudo.UID{}, s.uids[:min(s.tried, len(s.uids))]...),
 	}

@@ -12,13 +12,21 @@ import (
 type attack struct {
 	requests int
 	classes  [classes]int
-	answered int // of the requests with such syntax
-	welcome  int // of those, with a status below 400
-	reached  int // of those, taken by the application: welcome, or it choked
+	forms    [forms]uint64 // different requests with such syntax, by hash
+	formed   int           // how many, forms at most
+	accepted int           // of those, what the application took
+	size     int64         // how long its first answer to them was
+	differs  bool          // not all were so long: one page for everything is no acceptance
+	answered int           // of the requests with such syntax
+	welcome  int           // of those, with a status below 400
+	reached  int           // of those, taken by the application: welcome, or it choked
 	inward   bool
 	fruit    bool // an answer that only a command or a secret file gives
 	example  string
 }
+
+// forms is how many different requests are told apart.
+const forms = 8
 
 // The classes of syntax.
 const (
@@ -39,12 +47,12 @@ var syntax = [classes]struct {
 	technique string
 	runs      bool // what is smuggled in is run, whatever the answer says
 }{
-	query:   {"SQL in place of a value", 4.5, "T1190", false},
-	climb:   {"a path that climbs out of its folder", 4.5, "T1083", false},
-	script:  {"a script in place of a value", 4.5, "T1059.007", false},
-	lookup:  {"an expression for a template or a look-up", 5.5, "T1190", true},
-	command: {"commands in place of a value", 5.5, "T1059", true},
-	secret:  {"a file of secrets", 3.5, "T1552.001", false},
+	query:   {"SQL in place of a value", 3.6, "T1190", false},
+	climb:   {"a path that climbs out of its folder", 3.6, "T1083", false},
+	script:  {"a script in place of a value", 3.6, "T1059.007", false},
+	lookup:  {"an expression for a template or a look-up", 3.8, "T1190", true},
+	command: {"commands in place of a value", 3.8, "T1059", true},
+	secret:  {"a file of secrets", 3, "T1552.001", false},
 }
 
 func (a *attack) take(r *testudo.HTTP) {
@@ -68,6 +76,7 @@ func (a *attack) take(r *testudo.HTTP) {
 		return
 	}
 	a.inward = !r.About.Outbound
+	isNew := a.form(hash(r.URI) ^ hash(r.RequestHead) ^ hash(r.UserAgent))
 	if a.example == "" {
 		a.example = r.URI[:min(len(r.URI), 120)]
 	}
@@ -77,46 +86,90 @@ func (a *attack) take(r *testudo.HTTP) {
 		if r.Status < 400 {
 			a.welcome++
 		}
+		if isNew && (r.Status/100 == 2 || r.Status == 500) {
+			a.accept(r.ResponseLen)
+		}
 		if r.Status < 400 || r.Status == 400 || r.Status >= 500 && r.Status != 501 {
 			a.reached++
 		}
 	}
 }
 
-// weighAttack puts what the syntax says.
+// form remembers a request with such syntax and tells whether it is another.
+func (a *attack) form(h uint64) bool {
+	for _, f := range a.forms[:a.formed] {
+		if f == h {
+			return false
+		}
+	}
+	if a.formed == forms {
+		return false
+	}
+	a.forms[a.formed] = h
+	a.formed++
+	return true
+}
+
+// accept notes an answer of the application.
+func (a *attack) accept(size int64) {
+	if a.accepted == 0 {
+		a.size = size
+	}
+	a.differs = a.differs || size != a.size
+	a.accepted++
+}
+
+// took returns how many different requests the application took, as far as can
+// be told.
+func (a *attack) took() int {
+	if !a.differs {
+		return min(1, a.accepted)
+	}
+	return a.accepted
+}
+
+// weighAttack puts what the syntax says. One request with one class of it is
+// written by people too, and a welcome says nothing of an application that
+// welcomes all: it takes variety, or fruit. From outside only what was
+// accepted counts, since attempts come from there all day; a machine of ours
+// has no reason for any.
 func (p *pair) weighAttack(k *scale) {
 	a := &p.attack
 	if k.put(testudo.Base, rareAttack) {
 		k.say(testudo.Base, "few clients attack")
 	}
-	hits, kinds := 0, 0
+	hits, kinds, most := 0, 0, 0.0
 	for c, n := range a.classes {
 		if n == 0 {
 			continue
 		}
 		hits += n
 		kinds++
-		w := syntax[c].weight
-		if kinds > 1 {
-			w = 1
-		}
-		if k.put(testudo.Content, w) {
-			k.say(testudo.Content, "%d requests with %s", n, syntax[c].words)
+		most = max(most, syntax[c].weight)
+		if k.telling {
+			k.say(testudo.Content, "%d of %d requests with %s", n, a.requests, syntax[c].words)
 		}
 	}
-	if hits > 1 {
-		if k.put(testudo.Volume, min(1.5, 0.4*float64(hits-1))) {
-			k.say(testudo.Volume, "%d of %d requests", hits, a.requests)
-		}
+	if hits > 0 {
+		k.put(testudo.Content, most+0.6*float64(kinds-1))
 	}
-	if a.welcome > 0 {
-		if k.put(testudo.Content, 0.5) {
-			k.say(testudo.Content, "%d of them were not refused", a.welcome)
+	varied := a.took()
+	if p.bothOurs {
+		varied = a.formed
+	}
+	if varied > 1 {
+		if k.put(testudo.Volume, variety(varied)) {
+			k.say(testudo.Volume, "%d different ones, %d of them taken by the application", a.formed, a.took())
 		}
 	}
 	if a.fruit {
-		if k.put(testudo.Content, 2) {
+		if k.put(testudo.Content, 3.5) {
 			k.say(testudo.Content, "an answer holds what only a command or a system's file gives")
+		}
+	}
+	if a.inward && !p.bothOurs && !a.fruit && varied < 3 {
+		if k.put(testudo.Innocence, -0.5) {
+			k.say(testudo.Innocence, "attempts come from outside all day")
 		}
 	}
 	if hits > 0 && !a.inward && !p.bothOurs {
@@ -124,6 +177,19 @@ func (p *pair) weighAttack(k *scale) {
 			k.say(testudo.Innocence, "a client of ours asks a server outside: pages of advertisements write such requests")
 		}
 	}
+}
+
+// variety weighs n different requests with such syntax.
+func variety(n int) float64 {
+	switch n {
+	case 0, 1:
+		return 0
+	case 2:
+		return 0.5
+	case 3:
+		return 1.2
+	}
+	return 1.5
 }
 
 func (p *pair) claimAttack(k ends, s *testudo.Sighting, server *testudo.Server) {
@@ -156,7 +222,7 @@ func (p *pair) claimAttack(k ends, s *testudo.Sighting, server *testudo.Server) 
 	s.Victims[0] = to
 	*server = testudo.Server{Address: from, Role: testudo.Exploiter}
 	s.Title = fmt.Sprintf("%s attacks the web application of %s with %s", from, to, strings.Join(what, ", "))
-	s.Summary = fmt.Sprintf("%d requests, %d answered, %d of them not refused", a.requests, a.answered, a.welcome)
+	s.Summary = fmt.Sprintf("%d requests, %d with such syntax answered, %d of them not refused", a.requests, a.answered, a.welcome)
 	s.Innocent = "a test of our own, or a page about such attacks"
 	s.Techniques = techniques
 	s.Evidence = []testudo.Fact{{Name: "requests", Value: a.requests}, {Name: "answered", Value: a.answered}, {Name: "welcome", Value: a.welcome}, {Name: "example", Value: a.example}}

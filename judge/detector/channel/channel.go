@@ -26,6 +26,11 @@ const (
 	rareProgram = -3.5
 	// rareAttack is the prior of an attack among web requests of one client.
 	rareAttack = -4.5
+	// enough is the least score of a claim that asks a person, and hint that
+	// of an attack on a web application, which is worth a line when others
+	// meet it.
+	enough = 0.2
+	hint   = -1.5
 	// told is how far a score must have moved before it is claimed again.
 	told = 0.7
 	// pause is the silence that makes a request one of its own rather than
@@ -38,8 +43,8 @@ const (
 	crowd = 12
 	// gathering is how long it may take until a crowd is seen as one.
 	gathering = time.Minute
-	// settled is how long an input must be watched before it says something
-	// that nobody resolved a peer's name.
+	// settled is how long an input must be watched before names that were
+	// resolved earlier are no likely reason why none was seen.
 	settled = time.Hour
 )
 
@@ -56,6 +61,10 @@ func Detector() detector.Detector {
 			}
 			switch r := r.(type) {
 			case *testudo.HTTP, *testudo.TLS, *testudo.Opaque, *testudo.SSH, *testudo.FTP:
+			case *testudo.DNS:
+				if !r.Answered || len(r.Addresses) == 0 || !m.About.Outbound {
+					return 0, false
+				}
 			case *testudo.Conn:
 				if !telling(r) {
 					return 0, false
@@ -95,6 +104,26 @@ type kin struct {
 	peers [4]uint64
 	count int
 	crowd int // peers without a name on ports that are nobody's
+	// How many peers outside the host had, of how many a name was seen, and
+	// whether it was ever seen to resolve one.
+	met, named int
+	resolver   bool
+}
+
+// share returns of how many of the host's other peers the names were seen,
+// nearly: 0 where it was never seen to resolve any.
+func (n *kin) share() float64 {
+	if !n.resolver {
+		return 0
+	}
+	return float64(n.named) / float64(max(n.met, n.named+1))
+}
+
+// begin notes when the first of them was met.
+func (n *kin) begin(at testudo.Time) {
+	if n.since == 0 {
+		n.since = at
+	}
 }
 
 // add remembers a peer and returns how many others there are.
@@ -115,18 +144,20 @@ func (n *kin) add(peer netip.Addr) int {
 // Observe implements detector.Memory.
 func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 	b := r.Base()
+	if _, ok := r.(*testudo.DNS); ok {
+		n, _ := m.kin.Put(b.About.Host)
+		n.resolver = true
+		return
+	}
 	k := ends{b.About.Host, b.About.Peer}
 	p, isNew := m.pairs.Put(k)
 	if isNew {
-		p.first, p.last = b.Time, b.Time
+		p.first, p.last, p.began = b.Time, b.Time, b.About.Known
 	}
+	nameless := p.name == ""
 	p.meet(b)
-	if isNew && p.name == "" && !p.bothOurs && meaning(b.ID.Resp.Port()) == "" {
-		n, fresh := m.kin.Put(k.host)
-		if fresh {
-			n.since = b.Time
-		}
-		n.crowd++
+	if !p.bothOurs {
+		m.count(k.host, p, b, isNew, nameless)
 	}
 	switch r := r.(type) {
 	case *testudo.HTTP:
@@ -153,33 +184,58 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 	}
 }
 
+// count keeps what the peers of a host are like.
+func (m *memory) count(host netip.Addr, p *pair, b *testudo.Meta, isNew, nameless bool) {
+	odd := isNew && p.name == "" && meaning(b.ID.Resp.Port()) == ""
+	if !isNew && (p.name == "" || !nameless) {
+		return
+	}
+	n, _ := m.kin.Put(host)
+	if isNew {
+		n.met++
+	}
+	if nameless && p.name != "" {
+		n.named++
+	}
+	if odd {
+		n.begin(b.Time)
+		n.crowd++
+	}
+}
+
 // judge claims what has become likely, or likelier than when it was claimed.
 // Kin count once there was time to see whether they are a crowd.
 func (m *memory) judge(k ends, p *pair, now testudo.Time, out *detector.Out) (claimed bool) {
 	if p.hides() {
-		n, fresh := m.kin.Put(k.host)
-		if fresh {
-			n.since = now
-		}
+		n, _ := m.kin.Put(k.host)
+		n.begin(now)
 		if others := n.add(k.peer); now.Sub(n.since) >= gathering {
 			p.others = others
 		}
 	}
 	if n := m.kin.Peek(k.host); n != nil {
-		p.crowd = n.crowd
+		p.crowd, p.resolves = n.crowd, n.share()
 	}
 	for what := range stories {
 		s := scale{}
 		p.weigh(what, &s)
 		score := s.score()
-		if score < 0 || p.claimed[what] != 0 && score < p.claimed[what]+told {
+		if score < threshold(what) || p.told[what] && score < p.claimed[what]+told {
 			continue
 		}
-		p.claimed[what] = max(score, 0.01)
+		p.claimed[what], p.told[what] = score, true
 		claimed = true
 		out.Claim(p.claim(k, what))
 	}
 	return claimed
+}
+
+// threshold is the least score at which a story is told.
+func threshold(what int) float64 {
+	if what == assault {
+		return hint
+	}
+	return enough
 }
 
 // Tick implements detector.Memory: at the end the last numbers are told.
@@ -190,7 +246,7 @@ func (m *memory) Tick(now testudo.Time, last bool, out *detector.Out) {
 	for k, p := range m.pairs.All {
 		m.judge(k, p, now.Add(gathering), out)
 		for what := range stories {
-			if p.claimed[what] != 0 {
+			if p.told[what] {
 				out.Claim(p.claim(k, what))
 			}
 		}

@@ -19,6 +19,20 @@ func TestSmuggled(t *testing.T) {
 		{"/item?id=1'+or+'1'='1", query},
 		{"/item?id=1%2527%2520UNION%2520ALL%2520SELECT%25201,2", query},
 		{"/item?id=7;waitfor", -1},
+		{"/odata/items?$filter=name+eq+'a'+and+(price+gt+3)", -1},
+		{"/odata/items?$filter=name+eq+'o''neill'+and+(price+gt+3)", -1},
+		{"/q?s=union+all+select+*", -1},
+		{"/q?s=how+does+union+all+select+*+work", -1},
+		{"/console?sql=select+a,b+from+c+where+d=1+union+select+e,f+from+g", -1},
+		{"/item?id=x'='y'+or+'1'='1", query},
+		{"/item/7'+or+1=1--", query},
+		{"{\"id\":\"1'+or+'1'='1\"}", query},
+		{"{\"q\":\"name+eq+'a'+and+(price+gt+3)\",\"n\":\"b\"}", -1},
+		{"/a/b/../../../x.css", -1},
+		{"/static/../../conf", -1},
+		{"/static/../../../conf", climb},
+		{"/logs?q=exec(cmd)", -1},
+		{"/p?x=system('id')", command},
 		{"/item?id=1' AND sleep(5)--", query},
 		{"/q?s=rock+'n'+roll+and+more", -1},
 		{"/q?s=trade+union+to+select+leader", -1},
@@ -71,8 +85,59 @@ func FuzzSmuggled(f *testing.F) {
 		lottery(uri)
 		isAddress(uri)
 		counted(uri, len(uri))
+		breaksOut([]byte(uri), true)
+		for _, port := range [...]uint16{21, 88, 102, 389, 445, 554, 873, 1883, 3306, 5060, 5222, 5900, 6881, 9100} {
+			begins(meaning(port), &testudo.Opaque{OrigHead: uri, RespHead: uri, OrigText: 1})
+		}
 		encoded(uri, int64(len(uri)), 6, 1)
 	})
+}
+
+func TestBegins(t *testing.T) {
+	for _, c := range []struct {
+		port       uint16
+		orig, resp string
+		want       bool
+	}{
+		{2404, "\x68\x04\x07\x00\x00\x00", "", true},
+		{2404, "zzzzzz", "yyyy", false},
+		{502, "\x00\x01\x00\x00\x00\x06\x01", "", true},
+		{502, "\x40\x00\x00\x00\x99\x10\x01", "", false},
+		{3306, "", "\x4a\x00\x00\x00\x0a8.0", true},
+		{5432, "\x00\x00\x00\x08\x04\xd2\x16\x2f", "", true},
+		{9200, "zzzzzz", "yyyy", false},
+		{5228, "zzzzzz", "yyyy", false},
+		{7000, "zzzzzz", "yyyy", false},
+		{873, "@RSYNCD: 31.0", "", true},
+		{873, "zzzz", "", false},
+		{5900, "RFB 003.008", "", true},
+		{9418, "0032git-upload-pack", "", true},
+		{1883, "\x10\x20", "", true},
+	} {
+		r := testudo.Opaque{OrigHead: c.orig, RespHead: c.resp, OrigLen: 300, RespLen: 300, OrigText: 0.4, RespText: 0.4}
+		if got := begins(meaning(c.port), &r); got != c.want {
+			t.Errorf("%q, %q on %d: %v, want %v", c.orig, c.resp, c.port, got, c.want)
+		}
+	}
+}
+
+func TestWordless(t *testing.T) {
+	for _, c := range []struct {
+		text, entropy float64
+		headers, head string
+		want          bool
+	}{
+		{1, 4.9, "", "<html><title>404</title>", false},
+		{1, 4, "", "{\"error\":\"not found\"}", false},
+		{0.4, 7.8, "content-encoding", "\x1f\x8b", false},
+		{0.4, 7.8, "", "zzzz", true},
+		{1, 5.9, "", "NScUykT8C8UBkkpdhiG37LeXSyYV4g6snRoUYA4fXr6nzrvZcmT4a4Ad5y2F", true},
+	} {
+		r := testudo.HTTP{ResponseLen: 480, ResponseText: c.text, ResponseEntropy: c.entropy, ResponseHeaders: c.headers, ResponseHead: c.head}
+		if got := wordless(&r); got != c.want {
+			t.Errorf("%q: %v, want %v", c.head, got, c.want)
+		}
+	}
 }
 
 func TestDrawnByLot(t *testing.T) {
@@ -129,8 +194,25 @@ func TestTalk(t *testing.T) {
 		service string
 		want    bool
 	}{
-		{80, "ssh", true}, {80, "http", false}, {80, "ssl", false}, {443, "http", true}, {443, "ssl", false}, {990, "http", true},
-		{990, "ssl", false}, {53, "http", true}, {22, "ssh", false}, {22, "ssl", true}, {5432, "http", false}, {443, "", false},
+		{80, "ssh", true},
+		{80, "http", false},
+		{80, "ssl", false},
+		{443, "http", true},
+		{443, "ssl", false},
+		{990, "http", true},
+		{990, "ssl", false},
+		{53, "http", true},
+		{22, "ssh", false},
+		{22, "ssl", true},
+		{9200, "http", false},
+		{443, "", false},
+		{502, "http", true},
+		{5900, "ssh", true},
+		{6667, "irc", false},
+		{6667, "http", true},
+		{21, "ssl", false},
+		{4711, "ssh", false},
+		{3306, "ssl", false},
 	} {
 		if got := foreign(meaning(c.port), c.service); got != c.want {
 			t.Errorf("%s on %d: %v, want %v", c.service, c.port, got, c.want)

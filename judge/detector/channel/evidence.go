@@ -19,13 +19,9 @@ func (p *pair) weighControl(k *scale) {
 
 // weighCompany puts what is known of the peer apart from what it says.
 func (p *pair) weighCompany(k *scale) {
-	if p.name == "" && p.web.bare == 0 && !p.bothOurs {
-		w := 1.0
-		if p.known >= settled {
-			w = 1.5
-		}
+	if w := p.unresolved(); w > 0 && p.web.bare == 0 && !p.tls.bare() {
 		if k.put(testudo.Naming, w) {
-			k.say(testudo.Naming, "nobody here was seen to resolve a name for the peer")
+			k.say(testudo.Naming, "this machine was not seen to resolve a name for the peer, but for %.0f %% of its others", 100*p.resolves)
 		}
 	}
 	if odd := p.oddPort(); odd != 0 && p.web.requests > 0 {
@@ -58,6 +54,19 @@ func (p *pair) weighCompany(k *scale) {
 			k.say(testudo.Innocence, "the address serves many unrelated names")
 		}
 	}
+}
+
+// unresolved weighs that no name was seen for the peer by the share of the
+// machine's other peers whose names were: what is seen of nobody is the lack
+// of an observation, as is what may have been resolved before the watch began.
+func (p *pair) unresolved() float64 {
+	switch {
+	case p.name != "" || p.bothOurs || p.began < gathering:
+		return 0
+	case p.began < settled:
+		return p.resolves
+	}
+	return 1.5 * p.resolves
 }
 
 // weighHosts puts what it says that others of ours use the peer.

@@ -13,6 +13,7 @@ type gift struct {
 	mime     string
 	claimed  string // the type it was said to be
 	disguise string // the false type or name that it came under
+	untyped  bool   // came as plain text under no program's name: what servers say of what they do not know
 	unnamed  bool   // the request's path names no program
 	hidden   bool   // a name appears only in the answer
 	lottery  bool   // that name or path looks drawn by lot
@@ -36,11 +37,15 @@ func (p *pair) program(r *testudo.HTTP) {
 	path, _, _ := strings.Cut(r.URI, "?")
 	file := path[strings.LastIndexByte(path, '/')+1:]
 	switch ext := extension(file); {
+	case programExtension(ext):
+		// Whatever type the server gave it, it came under its own name.
+	case strings.HasPrefix(r.ResponseType, "text/plain") && ext == "":
+		g.untyped, g.unnamed = true, true
 	case falseType(r.ResponseType):
 		g.disguise = "the type " + firstOf(r.ResponseType)
 	case falseExtension(ext):
 		g.disguise = "the name of a ." + ext + " file"
-	case !programExtension(ext):
+	default:
 		g.unnamed = true
 	}
 	if r.FileName != "" && !strings.EqualFold(r.FileName, file) {
@@ -91,13 +96,18 @@ func (p *pair) weighDelivery(k *scale) {
 		k.say(testudo.Base, "most programs that come in the clear are updates and tools")
 	}
 	if g.disguise != "" {
-		if k.put(testudo.Content, 3.5) {
+		if k.put(testudo.Content, 3.8) {
 			k.say(testudo.Content, "a program (%s) came under %s", g.mime, g.disguise)
 		}
 	}
 	if g.unnamed {
 		if k.put(testudo.Content, 0.7) {
 			k.say(testudo.Content, "the path asked for names no program, yet one (%s) came", g.mime)
+		}
+	}
+	if g.untyped {
+		if k.put(testudo.Content, 0.7) {
+			k.say(testudo.Content, "the server called it plain text")
 		}
 	}
 	if g.hidden {
@@ -144,10 +154,8 @@ func (p *pair) weighDelivery(k *scale) {
 				k.say(testudo.Volume, "%d programs", g.count)
 			}
 		}
-		if p.name == "" && !p.bothOurs {
-			if k.put(testudo.Naming, 1.5) {
-				k.say(testudo.Naming, "from an address that nobody here was seen to resolve a name for")
-			}
+		if w := p.unresolved(); w > 0 && k.put(testudo.Naming, w) {
+			k.say(testudo.Naming, "from an address that this machine was not seen to resolve, as it does others")
 		}
 	}
 	if g.bare && !p.bothOurs {

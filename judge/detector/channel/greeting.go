@@ -22,7 +22,8 @@ type greeting struct {
 	silent   int // hellos that name neither a server nor a protocol
 	eternal  bool
 	plain    bool // a certificate without extensions
-	quic     int  // over QUIC without a server name
+	quic     int  // HTTP/3 without a server name
+	overTCP  bool // TLS over TCP, by which browsers learn that there is HTTP/3
 	port     uint16
 	gaps     rhythm
 }
@@ -36,6 +37,7 @@ func (g *greeting) take(r *testudo.TLS) {
 		g.gaps.beat(r.Time)
 	}
 	g.port = r.ID.Resp.Port()
+	g.overTCP = g.overTCP || !r.QUIC
 	if r.ServerName == "" && !r.ECH && !r.Resumed {
 		g.nameless++
 		if len(r.ClientALPN) == 0 {
@@ -67,13 +69,15 @@ func (g *greeting) weigh(k *scale, p *pair) {
 	if g.count == 0 || p.bothOurs {
 		return
 	}
-	if g.nameless > 0 && g.nameless == g.count {
+	if g.bare() {
+		// An address cannot be named in a handshake (RFC 6066, 3), so that this
+		// and that nobody resolved a name are one fact.
 		w := 1.0
 		if p.name != "" {
 			w = 0.4 // an old stack, rather than nothing to name
 		}
-		if k.put(testudo.Crypto, w) {
-			k.say(testudo.Crypto, "%d of %d handshakes name no server", g.nameless, g.count)
+		if k.put(testudo.Naming, w) {
+			k.say(testudo.Naming, "%d of %d handshakes name no server", g.nameless, g.count)
 		}
 	}
 	if g.silent > 0 && g.silent == g.count && p.name == "" {
@@ -86,9 +90,9 @@ func (g *greeting) weigh(k *scale, p *pair) {
 			k.say(testudo.Innocence, "the server's certificate looks like a public authority's")
 		}
 	}
-	if g.quic > 0 {
-		if k.put(testudo.Crypto, 1.4) {
-			k.say(testudo.Crypto, "the web over QUIC without a server's name, which no browser does")
+	if g.quic > 0 && !g.overTCP {
+		if k.put(testudo.Crypto, 0.7) {
+			k.say(testudo.Crypto, "HTTP/3 at once, with nothing seen by which a browser learns that a bare address has it")
 		}
 	}
 	if g.selfMade > 0 {
@@ -117,3 +121,6 @@ func (g *greeting) weigh(k *scale, p *pair) {
 		}
 	}
 }
+
+// bare tells whether no handshake named a server.
+func (g *greeting) bare() bool { return g.nameless > 0 && g.nameless == g.count }

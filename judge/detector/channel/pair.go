@@ -3,7 +3,6 @@ package channel
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -14,6 +13,8 @@ import (
 type pair struct {
 	first, last testudo.Time
 	known       time.Duration
+	began       time.Duration // how long the input had been watched when it began
+	resolves    float64       // share of the host's other peers whose names were seen
 	name        string
 	bothOurs    bool
 	shared      bool
@@ -29,6 +30,7 @@ type pair struct {
 	attack      attack
 	gift        gift
 	claimed     [stories]float64
+	told        [stories]bool
 }
 
 // door is a port that was used.
@@ -143,8 +145,15 @@ var families = [...]struct {
 	name  testudo.Family
 	limit float64
 }{
-	{testudo.Base, 10}, {testudo.Content, 7.5}, {testudo.Naming, 3}, {testudo.Crypto, 3},
-	{testudo.Timing, 2}, {testudo.Volume, 1.5}, {testudo.Rarity, 1}, {testudo.Company, 2}, {testudo.Innocence, 4},
+	{testudo.Base, 10},
+	{testudo.Content, 7.5},
+	{testudo.Naming, 3},
+	{testudo.Crypto, 3},
+	{testudo.Timing, 2},
+	{testudo.Volume, 1.5},
+	{testudo.Rarity, 1},
+	{testudo.Company, 2},
+	{testudo.Innocence, 4},
 }
 
 // scale sums evidence by family. With telling set it keeps the words too.
@@ -169,28 +178,40 @@ func (s *scale) say(f testudo.Family, format string, args ...any) {
 	*w += fmt.Sprintf(format, args...)
 }
 
+// place is where in families f is.
 func place(f testudo.Family) int {
-	for i := range families {
-		if families[i].name == f {
-			return i
-		}
+	switch f {
+	case testudo.Content:
+		return 1
+	case testudo.Naming:
+		return 2
+	case testudo.Crypto:
+		return 3
+	case testudo.Timing:
+		return 4
+	case testudo.Volume:
+		return 5
+	case testudo.Rarity:
+		return 6
+	case testudo.Company:
+		return 7
+	case testudo.Innocence:
+		return 8
 	}
 	return 0
 }
 
 // score is the capped sum, as printed.
-func (s *scale) score() float64 {
-	var room [len(families)]testudo.Reason
-	return testudo.SumReasons(s.fill(room[:0]))
-}
+func (s *scale) score() float64 { return s.fill().Logit() }
 
-func (s *scale) fill(rs []testudo.Reason) []testudo.Reason {
-	for i, f := range families {
+func (s *scale) reasons() []testudo.Reason { return s.fill().Reasons }
+
+func (s *scale) fill() detector.Verdict {
+	v := detector.Verdict{Telling: s.telling}
+	for i := range families {
 		if s.sums[i] != 0 {
-			rs = append(rs, testudo.Reason{Family: f.name, Weight: detector.Cap(s.sums[i], f.limit), Text: s.words[i]})
+			v.Put(families[i].name, detector.Cap(s.sums[i], families[i].limit), s.words[i])
 		}
 	}
-	return rs
+	return v
 }
-
-func (s *scale) reasons() []testudo.Reason { return slices.Clip(s.fill(nil)) }

@@ -1,15 +1,11 @@
 package channel
 
-import "strings"
-
 // meaning returns what a TCP port is for, "" for one that no common service
 // uses (IANA's registry, the part of it that networks know).
 func meaning(port uint16) string {
 	switch port {
-	case 20, 21:
+	case 20, 21, 989, 990:
 		return "ftp"
-	case 989, 990:
-		return "ftp over tls"
 	case 22:
 		return "ssh"
 	case 23, 992:
@@ -63,22 +59,25 @@ func meaning(port uint16) string {
 }
 
 // foreign tells whether a service found by content has no business on a port
-// that means something else. Encrypted or not is no matter where both occur.
+// that means another: one of those that every network knows, on a port where
+// neither it nor what wraps it is at home.
 func foreign(means, service string) bool {
-	if service == "" || strings.Contains(service, ",") {
+	switch service {
+	case "http", "ssl", "ssh", "smtp", "ftp", "irc", "telnet":
+	default:
+		return false // several, or one of those whose ports vary
+	}
+	if means == "" || means == service {
 		return false
 	}
 	switch means {
-	case "http":
-		return service != "http" && service != "ssl"
 	case "https":
 		return service != "ssl"
-	case "ftp over tls":
-		return service != "ssl" && service != "ftp" && service != "ftp-data"
-	case "ftp", "ssh", "smtp", "dns", "telnet":
-		return (service == "http" || service == "ssl" || service == "ssh" || service == "smtp") && service != means
-	case "pop3", "imap", "kerberos", "windows services", "chat", "news":
-		return service == "http" || service == "ssh"
+	case "ssh", "windows services", "kerberos", "industrial control":
+		return true
+	case "dns", "telnet", "smtp", "pop3", "imap", "news", "ftp", "ldap", "chat", "http":
+		return service != "ssl" && !(means == "chat" && service == "irc")
 	}
-	return false
+	// What is left carries the web or TLS on the side: panels, printers, players.
+	return service != "http" && service != "ssl"
 }

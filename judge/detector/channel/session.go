@@ -32,7 +32,7 @@ type session struct {
 	coded     int // posts of encoded text
 	answered  int // answers that claim to be pages and are encoded text
 	falseText int // answers that claim text and are random bytes
-	refused   int // posts to what the server says is not there
+	refused   int // posts to what the server says is not there, answered in no page's or error's words
 	paths     [6]uint64
 	pathCount int
 	drawn     int // requests whose path or query looks drawn by lot
@@ -128,7 +128,7 @@ func (s *session) body(r *testudo.HTTP) {
 		if strings.HasPrefix(r.RequestType, "application/octet-stream") && disguise(r) != honest {
 			s.raw++
 		}
-		if r.Status == 404 && r.ResponseLen > 0 {
+		if r.Status == 404 && wordless(r) {
 			s.refused++
 		}
 	} else {
@@ -159,6 +159,15 @@ func (s *session) body(r *testudo.HTTP) {
 		}
 	}
 	s.sizes[least].size, s.sizes[least].count = r.ResponseLen, 1
+}
+
+// wordless tells whether an answer's body is neither text nor a page: every
+// error page has a body, but one that a person or a program can read.
+func wordless(r *testudo.HTTP) bool {
+	if r.ResponseLen < 16 || strings.Contains(r.ResponseHeaders, "content-encoding") || strings.HasPrefix(r.ResponseHead, "\x1f\x8b") {
+		return false
+	}
+	return r.ResponseText < 0.75 || encoded(r.ResponseHead, r.ResponseLen, r.ResponseEntropy, r.ResponseText)
 }
 
 // steady returns the share of the commonest answer size among the answers, 0
@@ -279,7 +288,7 @@ func (s *session) weighBodies(k *scale) {
 			w = 1.5
 		}
 		if k.put(testudo.Content, w) {
-			k.say(testudo.Content, "%d posts went to what the server says is not there, yet answers", s.refused)
+			k.say(testudo.Content, "%d posts went to what the server says is not there, yet its answer is no error page but binary or encoded", s.refused)
 		}
 	}
 	if s.drawn >= 2 && 2*s.drawn >= s.requests {

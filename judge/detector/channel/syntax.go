@@ -72,31 +72,89 @@ func smuggledAgent(class int, agent string) bool {
 	return strings.Contains(agent, "${") && (strings.Contains(agent, "://") || strings.Contains(agent, "${:"))
 }
 
-// sql finds a quote or a number followed by what continues a statement.
+// sql finds a value that breaks out of itself into a statement around it: a
+// quote that closes what the application opened, or a number, followed by what
+// continues a statement. A value that is a statement of its own is the
+// language of a console.
 func sql(line []byte) bool {
-	if i := bytes.Index(line, []byte("union")); i >= 0 {
-		rest := line[i+5:]
-		for _, word := range [...]string{"all", "distinct", ""} {
-			rest = bytes.TrimLeft(rest, " \t\r\n/*()!")
-			rest = bytes.TrimPrefix(rest, []byte(word))
+	path, rest, asked := bytes.Cut(line, []byte("?"))
+	if !asked && (bytes.HasPrefix(line, []byte("{")) || bytes.HasPrefix(line, []byte("["))) {
+		return breaksOut(line, true)
+	}
+	if breaksOut(path, false) {
+		return true
+	}
+	for len(rest) > 0 {
+		var field []byte
+		field, rest, _ = bytes.Cut(rest, []byte("&"))
+		if _, value, ok := bytes.Cut(field, []byte("=")); ok {
+			field = value
 		}
-		if bytes.HasPrefix(rest, []byte("select")) && bytes.ContainsAny(rest[6:], ",*(@0123456789") {
+		if breaksOut(field, false) {
 			return true
 		}
 	}
-	for i, c := range line {
-		if c != '\'' && c != '"' {
+	return false
+}
+
+// breaksOut tells whether one value holds a statement's continuation. A quote
+// that closes an earlier one of the value ends a literal of the value's own;
+// in JSON double quotes are no part of values.
+func breaksOut(value []byte, json bool) bool {
+	start := bytes.TrimLeft(value, " (")
+	if bytes.HasPrefix(start, []byte("select ")) || bytes.HasPrefix(start, []byte("with ")) {
+		return false
+	}
+	if unites(value) {
+		return true
+	}
+	open, quoted := byte(0), false
+	for i, c := range value {
+		switch {
+		case c != '\'' && (c != '"' || json):
+			continue
+		case c == open:
+			open = 0
+			continue
+		case open != 0:
 			continue
 		}
-		rest := bytes.TrimLeft(line[i+1:], " )")
-		for _, word := range [...]string{"or ", "and ", "or(", "and(", "|| ", "; drop ", ";drop ", "; select ", "; insert ", "; exec", "having ", "order by ", "waitfor "} {
-			if bytes.HasPrefix(rest, []byte(word)) && compares(rest[len(word):]) {
-				return true
-			}
+		open, quoted = c, true
+		if continues(value[i+1:]) {
+			return true
 		}
 	}
-	return bytes.Contains(line, []byte("information_schema")) && bytes.Contains(line, []byte("select")) ||
-		bytes.Contains(line, []byte("sleep(")) && bytes.Contains(line, []byte("'"))
+	return bytes.Contains(value, []byte("information_schema")) && bytes.Contains(value, []byte("select")) ||
+		quoted && bytes.Contains(value, []byte("sleep("))
+}
+
+// unites finds a union behind a quote, a number, a parenthesis or null.
+func unites(value []byte) bool {
+	i := bytes.Index(value, []byte("union"))
+	if i < 1 {
+		return false
+	}
+	before := bytes.TrimRight(value[:i], " \t\r\n/*!")
+	if n := len(before); n == 0 || strings.IndexByte("0123456789'\")", before[n-1]) < 0 && !bytes.HasSuffix(before, []byte("null")) {
+		return false
+	}
+	rest := value[i+5:]
+	for _, word := range [...]string{"all", "distinct", ""} {
+		rest = bytes.TrimLeft(rest, " \t\r\n/*()!")
+		rest = bytes.TrimPrefix(rest, []byte(word))
+	}
+	return bytes.HasPrefix(rest, []byte("select")) && bytes.ContainsAny(rest[6:], ",*(@0123456789")
+}
+
+// continues tells whether what follows a quote continues a statement.
+func continues(rest []byte) bool {
+	rest = bytes.TrimLeft(rest, " )")
+	for _, word := range [...]string{"or ", "and ", "or(", "and(", "|| ", "; drop ", ";drop ", "; select ", "; insert ", "; exec", "having ", "order by ", "waitfor "} {
+		if bytes.HasPrefix(rest, []byte(word)) && compares(rest[len(word):]) {
+			return true
+		}
+	}
+	return false
 }
 
 // compares tells whether b begins with what a condition begins with.
@@ -105,13 +163,38 @@ func compares(b []byte) bool {
 	return bytes.ContainsAny(b, "=<>(") || bytes.HasPrefix(bytes.TrimLeft(b, " "), []byte("1"))
 }
 
-// climbs finds a path that goes up three times or up and to a system's file.
+// climbs finds a path that goes twice past its root, a value that goes up
+// three times, or up and to a system's file.
 func climbs(line []byte) bool {
-	up := bytes.Count(line, []byte("../")) + bytes.Count(line, []byte(`..\`))
-	if up >= 3 {
-		return bytes.Contains(line, []byte("../../..")) || bytes.Contains(line, []byte(`..\..\..`))
+	path, values, _ := bytes.Cut(line, []byte("?"))
+	if above(path) >= 2 || bytes.Contains(values, []byte("../../..")) || bytes.Contains(values, []byte(`..\..\..`)) {
+		return true
 	}
+	up := bytes.Count(line, []byte("../")) + bytes.Count(line, []byte(`..\`))
 	return bytes.Contains(line, []byte("=/etc/passwd")) || up > 0 && (bytes.Contains(line, []byte("etc/passwd")) || bytes.Contains(line, []byte("win.ini")))
+}
+
+// above returns how far a path climbs past its root at most.
+func above(path []byte) (most int) {
+	depth := 0
+	for len(path) > 0 {
+		i := bytes.IndexAny(path, `/\`)
+		part := path
+		if i >= 0 {
+			part, path = path[:i], path[i+1:]
+		} else {
+			path = nil
+		}
+		switch string(part) {
+		case "", ".":
+		case "..":
+			depth--
+			most = max(most, -depth)
+		default:
+			depth++
+		}
+	}
+	return most
 }
 
 // scripts finds an element or a handler that a browser would run.
@@ -163,7 +246,7 @@ func commands(line []byte) bool {
 		return true
 	}
 	for _, s := range [...]string{"system(", "passthru(", "shell_exec(", "phpinfo(", "exec(", "eval(", "base64_decode(", "call_user_func"} {
-		if i := bytes.Index(line, []byte(s)); i >= 0 && bytes.IndexByte(line[i:], ')') > 0 && (i == 0 || !letterOrDigit(line[i-1])) {
+		if i := bytes.Index(line, []byte(s)); i >= 0 && (i == 0 || !letterOrDigit(line[i-1])) && runs(line[:i], line[i:]) {
 			return true
 		}
 	}
@@ -185,6 +268,20 @@ func commands(line []byte) bool {
 		}
 	}
 	return false
+}
+
+// runs tells whether a call is written as code and not as a word that is
+// searched for: it stands in an expression, ends a statement, or is given a
+// literal or the name of a variable.
+func runs(before, call []byte) bool {
+	end := bytes.IndexByte(call, ')')
+	if end < 0 {
+		return false
+	}
+	if n := len(before); n > 0 && strings.IndexByte(";{(,@`|$", before[n-1]) >= 0 || bytes.Contains(before, []byte("<?")) {
+		return true
+	}
+	return bytes.HasPrefix(bytes.TrimLeft(call[end+1:], ") "), []byte(";")) || bytes.ContainsAny(call[:end], "'\"$`")
 }
 
 func letterOrDigit(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' }

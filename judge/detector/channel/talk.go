@@ -12,6 +12,7 @@ type talk struct {
 	unknown   int // conversations over TCP that no protocol claimed
 	strange   int // of those, on ports that no common service uses
 	port      uint16
+	outside   bool // with a machine that is not ours
 	framed    bool
 	ownWords  bool // text both ways
 	sealed    bool // random from the first byte, both ways
@@ -35,7 +36,7 @@ func (t *talk) take(r *testudo.Opaque) {
 	if r.Prompt != "" {
 		t.shell, t.shellBy = r.Prompt, r.PromptBy
 	}
-	if r.Program != "" && r.ID.Proto == testudo.TCP { // machines start from programs over UDP
+	if r.Program != "" && r.ID.Proto == testudo.TCP && !copies(r) { // machines start from programs over UDP
 		t.program, t.programBy = r.Program, r.ProgramBy
 	}
 	if r.ID.Proto != testudo.TCP {
@@ -48,6 +49,7 @@ func (t *talk) take(r *testudo.Opaque) {
 	}
 	t.strange++
 	t.port = port
+	t.outside = t.outside || !r.About.OrigLocal || !r.About.RespLocal
 	t.listed = t.listed || r.OrigText > 0.95 && fields(r.OrigHead) >= 3
 	t.staged = t.staged || r.First < 0 && counted(r.RespHead, r.RespLen)
 	t.framed = t.framed || r.LengthPrefix
@@ -60,7 +62,9 @@ func (t *talk) take(r *testudo.Opaque) {
 
 // unexpected tells whether a conversation in no known protocol is on a port
 // where none that we cannot read is ordinary: one that no common service
-// uses, or one of those whose protocols we know.
+// uses, one of those whose protocols we know, or one with a machine outside
+// that does not begin as the port's protocol does. Among our own machines
+// much is spoken that nobody wrote down.
 func unexpected(r *testudo.Opaque) bool {
 	switch port := r.ID.Resp.Port(); meaning(port) {
 	case "":
@@ -68,8 +72,23 @@ func unexpected(r *testudo.Opaque) bool {
 	case "http", "https", "dns", "ssh", "smtp":
 		// Text there is a broken client; a middle of TLS is no beginning.
 		return r.OrigText < 0.95 && r.RespText < 0.95 && !record(r.OrigHead) && !record(r.RespHead)
+	default:
+		ours := r.About.OrigLocal && r.About.RespLocal
+		return !ours && r.OrigLen >= 4 && !record(r.OrigHead) && !record(r.RespHead) && !begins(meaning(port), r)
 	}
-	return false
+}
+
+// programWeight is what a bare program of a kind says. Scripts are text that
+// is copied all day, and programs for Linux are copied between machines that
+// somebody builds.
+func programWeight(kind string) float64 {
+	switch kind {
+	case "script":
+		return 4
+	case "elf":
+		return 5.5
+	}
+	return 6.5
 }
 
 // record tells whether b begins as a TLS record does (RFC 8446, 5.1).
@@ -123,7 +142,7 @@ func (t *talk) conn(c *testudo.Conn) {
 func (t *talk) weigh(k *scale, p *pair) {
 	t.weighContent(k)
 	if t.reverse {
-		if k.put(testudo.Content, 5.3) {
+		if k.put(testudo.Content, 4.8) {
 			k.say(testudo.Content, "keys were struck on the server's side of an SSH conversation: the machine that connected is the one that is driven")
 		}
 	}
@@ -163,7 +182,7 @@ func (t *talk) weighContent(k *scale) {
 		}
 	}
 	if t.program != "" {
-		if k.put(testudo.Content, 6.5) {
+		if k.put(testudo.Content, programWeight(t.program)) {
 			k.say(testudo.Content, "a bare program (%s) went over in no known protocol", t.program)
 		}
 	}
@@ -174,8 +193,12 @@ func (t *talk) weighContent(k *scale) {
 		k.say(testudo.Content, "%d conversations in no known protocol on port %d", t.strange, t.port)
 	}
 	if m := meaning(t.port); m != "" {
-		if k.put(testudo.Naming, 0.4) {
-			k.say(testudo.Naming, "port %d is for %s", t.port, m)
+		w := 0.4
+		if t.outside && guarded(m) {
+			w = 0.8
+		}
+		if k.put(testudo.Naming, w) {
+			k.say(testudo.Naming, "port %d is for %s, and this is none", t.port, m)
 		}
 	}
 	if t.framed {

@@ -62,7 +62,7 @@ func (m *memory) note(w way, r *testudo.Meta, rep report, out *detector.Out) {
 			d.server.Names = []string{r.About.Name}
 		}
 	}
-	if d.best.Logit() > 0 && (d.told == 0 || grew || d.count >= 2*d.told) {
+	if d.best.Logit() >= enough && (d.told == 0 || grew || d.count >= 2*d.told) {
 		d.told = d.count
 		out.Claim(d.claim(w))
 	}
@@ -82,7 +82,9 @@ func (d *drop) claim(w way) testudo.Sighting {
 		Reasons:  d.best.Reasons,
 		Innocent: d.innocent,
 		Evidence: []testudo.Fact{
-			{Name: "count", Value: d.count}, {Name: "bytes_out", Value: d.bytes}, {Name: "what", Value: d.detail},
+			{Name: "count", Value: d.count},
+			{Name: "bytes_out", Value: d.bytes},
+			{Name: "what", Value: d.detail},
 			{Name: "span_s", Value: d.last.Sub(d.first).Seconds()},
 		},
 		Techniques: d.techniques,

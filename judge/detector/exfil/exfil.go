@@ -26,6 +26,8 @@ const (
 	piece = 4096
 	// fewest is how many uploads to one place are judged.
 	fewest = 3
+	// enough is the least score that is claimed: what is in balance is not.
+	enough = 0.2
 )
 
 // Detector returns the detector. Its memory hangs on our host.
@@ -200,7 +202,7 @@ func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 	}
 	for w, f := range m.ways.All {
 		if f.pieces >= fewest && f.pieces > f.told {
-			if f.weigh(false).Logit() > 0 {
+			if f.weigh(false).Logit() >= enough {
 				out.Claim(f.claim(w))
 			}
 		}

@@ -38,6 +38,17 @@ func TestUsualName(t *testing.T) {
 	}
 }
 
+func TestPacked(t *testing.T) {
+	for head, want := range map[string]string{
+		"\x1f\x8b\x08\x00": "a gzip stream", "PK\x03\x04zz": "an archive", "\xff\xd8\xff\xe0": "a picture",
+		"\x00\x00\x00\x18ftypmp42": "a recording", "RIFFzzzzWEBP": "a recording", "zzzz": "", "": "",
+	} {
+		if got := packed(head); got != want {
+			t.Errorf("packed(%q) = %q, want %q", head, got, want)
+		}
+	}
+}
+
 func TestIsCodedForm(t *testing.T) {
 	for head, want := range map[string]bool{
 		"d=Qm9vOiBhIHNlY3JldCBpcyBhIHNlY3JldCAxMjM0":       true,

@@ -29,19 +29,17 @@ func (m *memory) mail(r *testudo.SMTP, h *host, out *detector.Out) {
 	if len(r.Attachments) > 0 && !r.HTML && len(r.BodyHead) < 200 {
 		content.note(0.4, "it carries %s and little text", plural(len(r.Attachments), "file"))
 	}
-	content.addTo(&v, testudo.Content, 5.5)
 	mailNames(r, h).addTo(&v, testudo.Naming, 4)
-	var program evidence
 	if r.UserAgent == "" && r.MsgID == "" {
-		program.note(0.6, "no mail program named itself or numbered the message")
+		content.note(0.6, "no mail program named itself or numbered the message")
 	}
 	if r.Helo != "" && !strings.ContainsAny(r.Helo, ".:") {
-		program.note(0.4, "the sender greets by a bare machine name")
+		content.note(0.4, "the sender greets by a bare machine name")
 	}
 	if r.AuthOK {
-		program.note(0.6, "it logged in at a server outside")
+		content.note(0.6, "it logged in at a server outside")
 	}
-	program.addTo(&v, testudo.Crypto, 2)
+	content.addTo(&v, testudo.Content, 6)
 	weighRarity(&v, &r.About, r.Time, 0.5)
 	if r.UserAgent != "" {
 		v.Add(testudo.Innocence, -1.5, "a mail program named itself")
@@ -136,8 +134,10 @@ func nextLine(text string) (line, rest string) {
 // aboutMachine tells whether a key, in lower case, names a property of a
 // computer or of its user.
 func aboutMachine(key string) bool {
-	for _, w := range [...]string{"user", "computer", "machine", "hostname", "host name", "pc name", "processor", "memory", "windows", "platform",
-		"operating", "antivirus", "serial", "country", "language", "screen", "resolution", "keyboard", "clipboard", "installed", "desktop"} {
+	for _, w := range [...]string{
+		"user", "computer", "machine", "hostname", "host name", "pc name", "processor", "memory", "windows", "platform",
+		"operating", "antivirus", "serial", "country", "language", "screen", "resolution", "keyboard", "clipboard", "installed", "desktop",
+	} {
 		if strings.Contains(key, w) {
 			return true
 		}

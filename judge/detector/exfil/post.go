@@ -24,8 +24,9 @@ func (m *memory) post(r *testudo.HTTP, h *host, out *detector.Out) {
 	}
 	v := detector.Verdict{Telling: true}
 	v.Add(testudo.Base, -5, "forms and programs post data all day")
-	shape(r, browser).addTo(&v, testudo.Crypto, 3.5)
-	body(r).addTo(&v, testudo.Content, 3)
+	content := shape(r, browser)
+	body(r, &content)
+	content.addTo(&v, testudo.Content, 4.3)
 	target(r, h).addTo(&v, testudo.Naming, 3)
 	switch {
 	case r.RequestLen > 4*r.ResponseLen && r.HasResponse:
@@ -81,9 +82,16 @@ func shape(r *testudo.HTTP, browser bool) (e evidence) {
 }
 
 // body says what the first bytes of the body tell.
-func body(r *testudo.HTTP) (e evidence) {
+func body(r *testudo.HTTP, e *evidence) {
 	head := strings.TrimSpace(r.RequestHead)
-	switch {
+	switch kind := packed(r.RequestHead); {
+	case kind != "":
+		e.note(-0.5, "the body is %s, and begins as one", kind)
+	case has(r, "content-encoding") && r.RequestText < 0.6:
+		// Some encodings (RFC 9110, 8.4.1) have no mark to be known by.
+		e.note(0, "the body is said to be compressed")
+	case strings.HasPrefix(r.RequestType, "multipart/") && strings.HasPrefix(head, "--"):
+		e.note(0, "the body is a form in parts, with a file perhaps")
 	case r.RequestText >= 0.95 && (strings.HasPrefix(head, "{") || strings.HasPrefix(head, "<") || strings.HasPrefix(head, "[")):
 		e.note(-2, "the body can be read by anybody")
 	case r.RequestText >= 0.95 && isCodedForm(head):
@@ -93,7 +101,33 @@ func body(r *testudo.HTTP) (e evidence) {
 	case r.RequestText < 0.6 && r.RequestEntropy >= 0.9*math.Log2(float64(min(256, max(2, r.RequestLen)))):
 		e.note(2, "the body looks encrypted (%.1f bits a byte)", r.RequestEntropy)
 	}
-	return e
+}
+
+// packed names what a body is by its first bytes where that is compressed by
+// nature, "" for nothing known.
+func packed(head string) string {
+	for _, k := range [...]struct{ mark, kind string }{
+		{"\x1f\x8b\x08", "a gzip stream"},
+		{"PK\x03\x04", "an archive"},
+		{"\xff\xd8\xff", "a picture"},
+		{"\x89PNG", "a picture"},
+		{"\x28\xb5\x2f\xfd", "a zstd stream"},
+		{"BZh", "a bzip2 stream"},
+		{"\xfd7zXZ", "an xz stream"},
+		{"7z\xbc\xaf", "an archive"},
+		{"%PDF-", "a document"},
+		{"GIF8", "a picture"},
+		{"OggS", "a recording"},
+		{"ID3", "a recording"},
+	} {
+		if strings.HasPrefix(head, k.mark) {
+			return k.kind
+		}
+	}
+	if len(head) >= 12 && (head[4:8] == "ftyp" || head[:4] == "RIFF") {
+		return "a recording"
+	}
+	return ""
 }
 
 // isCodedForm tells whether a form's value begins as encoded bytes do: 28 and

@@ -52,7 +52,7 @@ func (m *memory) conn(c *testudo.Conn, out *detector.Out) {
 	f.due = f.pieces + f.pieces/4 + 1
 	logit := f.weigh(false).Logit()
 	m.ways.Keep(w, logit > -2)
-	if logit > 0 && (f.told == 0 || logit > f.logit+1 || f.pieces >= 2*f.told) {
+	if logit >= enough && (f.told == 0 || logit > f.logit+1 || f.pieces >= 2*f.told) {
 		f.told, f.logit = f.pieces, logit
 		out.Claim(f.claim(w))
 	}
@@ -148,8 +148,12 @@ func (f *flow) claim(w way) testudo.Sighting {
 		Reasons:  f.weigh(true).Reasons,
 		Innocent: "a backup, a file share or a new service that somebody began to use",
 		Evidence: []testudo.Fact{
-			{Name: "bytes_out", Value: f.sent}, {Name: "bytes_in", Value: f.got}, {Name: "uploads", Value: f.pieces},
-			{Name: "conns", Value: f.conns}, {Name: "largest", Value: f.largest}, {Name: "span_s", Value: f.last.Sub(f.first).Seconds()},
+			{Name: "bytes_out", Value: f.sent},
+			{Name: "bytes_in", Value: f.got},
+			{Name: "uploads", Value: f.pieces},
+			{Name: "conns", Value: f.conns},
+			{Name: "largest", Value: f.largest},
+			{Name: "span_s", Value: f.last.Sub(f.first).Seconds()},
 		},
 		Techniques: []string{"T1041", "T1030"},
 	}

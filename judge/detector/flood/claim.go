@@ -41,9 +41,12 @@ func (l *level) claim(k key) testudo.Sighting {
 		Innocent:   "a service that went down while its clients kept asking, or a sensor that sees one direction only",
 		Techniques: []string{t.technique},
 		Evidence: []testudo.Fact{
-			{Name: "packets", Value: int64(l.packets)}, {Name: "bytes", Value: int64(l.bytes)},
-			{Name: "peak_per_10s", Value: int64(l.peak)}, {Name: "sources", Value: sources},
-			{Name: "port", Value: int(l.common)}, {Name: "seconds", Value: l.length().Seconds()},
+			{Name: "packets", Value: int64(l.packets)},
+			{Name: "bytes", Value: int64(l.bytes)},
+			{Name: "peak_per_10s", Value: int64(l.peak)},
+			{Name: "sources", Value: sources},
+			{Name: "port", Value: int(l.common)},
+			{Name: "seconds", Value: l.length().Seconds()},
 		},
 	}
 	s.Victims = []netip.Addr{k.host}

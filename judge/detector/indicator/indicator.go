@@ -167,8 +167,10 @@ func claim(k key, s *state) testudo.Sighting {
 		Reasons:  reasons,
 		Innocent: "a stale entry, an address that has changed hands, or a researcher's visit",
 		Evidence: []testudo.Fact{
-			{Name: "indicator", Value: s.hit.Value}, {Name: "field", Value: s.hit.Field},
-			{Name: "sources", Value: append([]string(nil), s.sources...)}, {Name: "count", Value: s.count},
+			{Name: "indicator", Value: s.hit.Value},
+			{Name: "field", Value: s.hit.Field},
+			{Name: "sources", Value: append([]string(nil), s.sources...)},
+			{Name: "count", Value: s.count},
 		},
 		UIDs: append([]testudo.UID(nil), s.uids...),
 	}

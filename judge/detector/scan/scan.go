@@ -299,7 +299,7 @@ func (m *memory) step(l line, c *testudo.Conn, door uint64, weight float64, open
 }
 
 // tell adds a decided line's news to its source and claims it when what is
-// known of the source has doubled.
+// known of the source has doubled, or when it turns out to be in a hurry.
 func (m *memory) tell(l line, w *walk, c *testudo.Conn, out *detector.Out) {
 	s, isNew := m.scanners.Put(l.from)
 	if isNew {
@@ -317,13 +317,14 @@ func (m *memory) tell(l line, w *walk, c *testudo.Conn, out *detector.Out) {
 	if open := w.open; open > s.open {
 		s.open = open
 	}
+	hurried := w.fast && !s.fast
 	s.first, s.last, s.fast = min(s.first, w.first), max(s.last, w.last), s.fast || w.fast
 	if w.doors > s.bestWalk.doors || w.crafted > s.bestWalk.crafted || l == s.best {
 		s.best, s.bestWalk = l, *w
 	}
 	s.sample(c)
 	s.news = true
-	if s.doors >= 2*s.claimed || s.fast && !w.fast {
+	if s.doors >= 2*s.claimed || hurried {
 		m.claim(l.from, s, out)
 	}
 }

@@ -38,21 +38,38 @@ var signs = [...]sign{
 type hint struct{ word, mime string }
 
 var hints = [...]hint{
-	{"-executionpolicy", "text/x-powershell"}, {"new-object ", "text/x-powershell"},
-	{"invoke-expression", "text/x-powershell"}, {"[system.", "text/x-powershell"},
-	{"write-host", "text/x-powershell"}, {"write-output", "text/x-powershell"},
-	{"$env:", "text/x-powershell"}, {"frombase64string", "text/x-powershell"},
-	{"[convert]::", "text/x-powershell"}, {"-erroraction", "text/x-powershell"},
-	{"param(", "text/x-powershell"}, {"function invoke-", "text/x-powershell"},
-	{"iex ", "text/x-powershell"}, {"[byte[]]", "text/x-powershell"},
-	{"createobject(", "text/vbscript"}, {"on error resume next", "text/vbscript"},
-	{"wscript.", "text/vbscript"}, {"end sub", "text/vbscript"}, {"\ndim ", "text/vbscript"},
-	{"function(", "application/javascript"}, {"function (", "application/javascript"},
-	{"document.", "application/javascript"}, {"window.", "application/javascript"},
-	{"var ", "application/javascript"}, {"const ", "application/javascript"},
-	{"=> {", "application/javascript"}, {"activexobject", "application/javascript"},
-	{"setlocal", "text/x-msdos-batch"}, {"goto ", "text/x-msdos-batch"},
-	{"%~dp0", "text/x-msdos-batch"}, {"cmd /c", "text/x-msdos-batch"}, {">nul", "text/x-msdos-batch"},
+	{"-executionpolicy", "text/x-powershell"},
+	{"new-object ", "text/x-powershell"},
+	{"invoke-expression", "text/x-powershell"},
+	{"[system.", "text/x-powershell"},
+	{"write-host", "text/x-powershell"},
+	{"write-output", "text/x-powershell"},
+	{"$env:", "text/x-powershell"},
+	{"frombase64string", "text/x-powershell"},
+	{"[convert]::", "text/x-powershell"},
+	{"-erroraction", "text/x-powershell"},
+	{"param(", "text/x-powershell"},
+	{"function invoke-", "text/x-powershell"},
+	{"iex ", "text/x-powershell"},
+	{"[byte[]]", "text/x-powershell"},
+	{"createobject(", "text/vbscript"},
+	{"on error resume next", "text/vbscript"},
+	{"wscript.", "text/vbscript"},
+	{"end sub", "text/vbscript"},
+	{"\ndim ", "text/vbscript"},
+	{"function(", "application/javascript"},
+	{"function (", "application/javascript"},
+	{"document.", "application/javascript"},
+	{"window.", "application/javascript"},
+	{"var ", "application/javascript"},
+	{"const ", "application/javascript"},
+	{"=> {", "application/javascript"},
+	{"activexobject", "application/javascript"},
+	{"setlocal", "text/x-msdos-batch"},
+	{"goto ", "text/x-msdos-batch"},
+	{"%~dp0", "text/x-msdos-batch"},
+	{"cmd /c", "text/x-msdos-batch"},
+	{">nul", "text/x-msdos-batch"},
 }
 
 // textual tells kinds of text apart.
@@ -128,9 +145,16 @@ func shebang(b []byte) string {
 }
 
 var interpreters = [...]hint{
-	{"python", "text/x-python"}, {"perl", "text/x-perl"}, {"ruby", "text/x-ruby"},
-	{"php", "text/x-php"}, {"pwsh", "text/x-powershell"}, {"node", "application/javascript"},
-	{"lua", "text/x-lua"}, {"awk", "text/x-awk"}, {"tclsh", "text/x-tcl"}, {"sh", "text/x-shellscript"},
+	{"python", "text/x-python"},
+	{"perl", "text/x-perl"},
+	{"ruby", "text/x-ruby"},
+	{"php", "text/x-php"},
+	{"pwsh", "text/x-powershell"},
+	{"node", "application/javascript"},
+	{"lua", "text/x-lua"},
+	{"awk", "text/x-awk"},
+	{"tclsh", "text/x-tcl"},
+	{"sh", "text/x-shellscript"},
 }
 
 // jsonish asks that what follows the first bracket can stand there in JSON.

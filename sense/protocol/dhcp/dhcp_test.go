@@ -53,18 +53,28 @@ func TestMessages(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		{"request", message(1, "", "", "\x35", "\x03", "\x32", "\xc0\x00\x02\x32", "\x0c", "pc-14\x00", "\x3c", "MSFT 5.0",
-			"\x51", "\x00\x00\x00pc-14.corp.example"),
-			`[REQUEST] mac=02:00:5e:10:00:fe host="pc-14" fqdn="pc-14.corp.example" dom="" req=192.0.2.50 got=invalid IP client=invalid IP server=invalid IP lease=0s dur=0s gw=[] dns=[] class="MSFT 5.0"`},
-		{"ack", message(2, "192.0.2.50", "", "\x35", "\x05", "\x36", "\xc0\x00\x02\x01", "\x33", "\x00\x00\x0e\x10",
-			"\x03", "\xc0\x00\x02\x01", "\x06", "\xc0\x00\x02\x01\xc0\x00\x02\x02", "\x0f", "corp.example"),
-			`[ACK] mac=02:00:5e:10:00:fe host="" fqdn="" dom="corp.example" req=invalid IP got=192.0.2.50 client=invalid IP server=192.0.2.1 lease=1h0m0s dur=0s gw=[192.0.2.1] dns=[192.0.2.1 192.0.2.2] class=""`},
-		{"name in wire form and odd bytes", message(1, "", "", "\x00", "", "\x35", "\x63", "\x0c", "a\x01\\\xff", "\x51", "\x04\x00\x00\x02pc\x04corp\x00"),
-			`[BOOTP] mac=02:00:5e:10:00:fe host="a\\x01\\x5c\\xff" fqdn="pc.corp" dom="" req=invalid IP got=invalid IP client=invalid IP server=invalid IP lease=0s dur=0s gw=[] dns=[] class=""`},
-		{"overload", overloaded,
-			`[ACK] mac=02:00:5e:10:00:fe host="filed" fqdn="" dom="sname" req=invalid IP got=invalid IP client=invalid IP server=invalid IP lease=0s dur=0s gw=[] dns=[] class=""`},
-		{"wrong sizes", message(2, "", "192.0.2.9", "\x35", "", "\x32", "abc", "\x33", "ab", "\x03", "abc", "\x51", "ab", "\x34", "ab")[:optionsAt+18],
-			`[BOOTP] mac=02:00:5e:10:00:fe host="" fqdn="" dom="" req=invalid IP got=invalid IP client=invalid IP server=192.0.2.9 lease=0s dur=0s gw=[] dns=[] class=""`},
+		{
+			"request", message(1, "", "", "\x35", "\x03", "\x32", "\xc0\x00\x02\x32", "\x0c", "pc-14\x00", "\x3c", "MSFT 5.0",
+				"\x51", "\x00\x00\x00pc-14.corp.example"),
+			`[REQUEST] mac=02:00:5e:10:00:fe host="pc-14" fqdn="pc-14.corp.example" dom="" req=192.0.2.50 got=invalid IP client=invalid IP server=invalid IP lease=0s dur=0s gw=[] dns=[] class="MSFT 5.0"`,
+		},
+		{
+			"ack", message(2, "192.0.2.50", "", "\x35", "\x05", "\x36", "\xc0\x00\x02\x01", "\x33", "\x00\x00\x0e\x10",
+				"\x03", "\xc0\x00\x02\x01", "\x06", "\xc0\x00\x02\x01\xc0\x00\x02\x02", "\x0f", "corp.example"),
+			`[ACK] mac=02:00:5e:10:00:fe host="" fqdn="" dom="corp.example" req=invalid IP got=192.0.2.50 client=invalid IP server=192.0.2.1 lease=1h0m0s dur=0s gw=[192.0.2.1] dns=[192.0.2.1 192.0.2.2] class=""`,
+		},
+		{
+			"name in wire form and odd bytes", message(1, "", "", "\x00", "", "\x35", "\x63", "\x0c", "a\x01\\\xff", "\x51", "\x04\x00\x00\x02pc\x04corp\x00"),
+			`[BOOTP] mac=02:00:5e:10:00:fe host="a\\x01\\x5c\\xff" fqdn="pc.corp" dom="" req=invalid IP got=invalid IP client=invalid IP server=invalid IP lease=0s dur=0s gw=[] dns=[] class=""`,
+		},
+		{
+			"overload", overloaded,
+			`[ACK] mac=02:00:5e:10:00:fe host="filed" fqdn="" dom="sname" req=invalid IP got=invalid IP client=invalid IP server=invalid IP lease=0s dur=0s gw=[] dns=[] class=""`,
+		},
+		{
+			"wrong sizes", message(2, "", "192.0.2.9", "\x35", "", "\x32", "abc", "\x33", "ab", "\x03", "abc", "\x51", "ab", "\x34", "ab")[:optionsAt+18],
+			`[BOOTP] mac=02:00:5e:10:00:fe host="" fqdn="" dom="" req=invalid IP got=invalid IP client=invalid IP server=192.0.2.9 lease=0s dur=0s gw=[] dns=[] class=""`,
+		},
 	} {
 		if v := probe(id, c.b, nil); v != protocol.Yes {
 			t.Errorf("%s: probe %v", c.name, v)

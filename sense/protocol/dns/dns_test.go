@@ -82,36 +82,58 @@ func TestPairs(t *testing.T) {
 		q, r []byte
 		want string
 	}{
-		{"address", query(t, 1, "WWW.Example.com.", dnsmessage.TypeA), answer(t, 1, "www.example.com.", dnsmessage.TypeA, 0, cname, a),
-			`www.example.com A C_INTERNET NOERROR rtt=20ms ans=["edge.example.net" "203.0.113.7"] addrs=[203.0.113.7] data=16 rej=false`},
-		{"address v6", query(t, 1, "a.example.", dnsmessage.TypeAAAA), answer(t, 1, "a.example.", dnsmessage.TypeAAAA, 0, aaaa),
-			`a.example AAAA C_INTERNET NOERROR rtt=20ms ans=["2001:db8::7"] addrs=[2001:db8::7] data=0 rej=false`},
-		{"no such name", query(t, 1, "nope.example.", dnsmessage.TypeA), answer(t, 1, "nope.example.", dnsmessage.TypeA, dnsmessage.RCodeNameError),
-			`nope.example A C_INTERNET NXDOMAIN rtt=20ms ans=[] addrs=[] data=0 rej=true`},
-		{"text", query(t, 1, "t.example.", dnsmessage.TypeTXT),
+		{
+			"address", query(t, 1, "WWW.Example.com.", dnsmessage.TypeA), answer(t, 1, "www.example.com.", dnsmessage.TypeA, 0, cname, a),
+			`www.example.com A C_INTERNET NOERROR rtt=20ms ans=["edge.example.net" "203.0.113.7"] addrs=[203.0.113.7] data=16 rej=false`,
+		},
+		{
+			"address v6", query(t, 1, "a.example.", dnsmessage.TypeAAAA), answer(t, 1, "a.example.", dnsmessage.TypeAAAA, 0, aaaa),
+			`a.example AAAA C_INTERNET NOERROR rtt=20ms ans=["2001:db8::7"] addrs=[2001:db8::7] data=0 rej=false`,
+		},
+		{
+			"no such name", query(t, 1, "nope.example.", dnsmessage.TypeA), answer(t, 1, "nope.example.", dnsmessage.TypeA, dnsmessage.RCodeNameError),
+			`nope.example A C_INTERNET NXDOMAIN rtt=20ms ans=[] addrs=[] data=0 rej=true`,
+		},
+		{
+			"text", query(t, 1, "t.example.", dnsmessage.TypeTXT),
 			answer(t, 1, "t.example.", dnsmessage.TypeTXT, 0, &dnsmessage.TXTResource{TXT: []string{"hello", "a\x00\tb\\"}}),
-			`t.example TXT C_INTERNET NOERROR rtt=20ms ans=["TXT 5 hello TXT 5 a\\x00\\x09b\\x5c"] addrs=[] data=12 rej=false`},
-		{"mail", query(t, 1, "m.example.", dnsmessage.TypeMX),
+			`t.example TXT C_INTERNET NOERROR rtt=20ms ans=["TXT 5 hello TXT 5 a\\x00\\x09b\\x5c"] addrs=[] data=12 rej=false`,
+		},
+		{
+			"mail", query(t, 1, "m.example.", dnsmessage.TypeMX),
 			answer(t, 1, "m.example.", dnsmessage.TypeMX, 0, &dnsmessage.MXResource{Pref: 10, MX: dnsmessage.MustNewName("mx.m.example.")}),
-			`m.example MX C_INTERNET NOERROR rtt=20ms ans=["mx.m.example"] addrs=[] data=12 rej=false`},
-		{"service", query(t, 1, "_ldap._tcp.example.", dnsmessage.TypeSRV),
+			`m.example MX C_INTERNET NOERROR rtt=20ms ans=["mx.m.example"] addrs=[] data=12 rej=false`,
+		},
+		{
+			"service", query(t, 1, "_ldap._tcp.example.", dnsmessage.TypeSRV),
 			answer(t, 1, "_ldap._tcp.example.", dnsmessage.TypeSRV, 0, &dnsmessage.SRVResource{Port: 389, Target: dnsmessage.MustNewName("dc.example.")}),
-			`_ldap._tcp.example SRV C_INTERNET NOERROR rtt=20ms ans=["dc.example"] addrs=[] data=10 rej=false`},
-		{"null", query(t, 1, "n.example.", 10),
+			`_ldap._tcp.example SRV C_INTERNET NOERROR rtt=20ms ans=["dc.example"] addrs=[] data=10 rej=false`,
+		},
+		{
+			"null", query(t, 1, "n.example.", 10),
 			answer(t, 1, "n.example.", 10, 0, &dnsmessage.UnknownResource{Type: 10, Data: make([]byte, 200)}),
-			`n.example NULL C_INTERNET NOERROR rtt=20ms ans=["<unknown type=10>"] addrs=[] data=200 rej=false`},
-		{"private type", query(t, 1, "n.example.", 65399),
+			`n.example NULL C_INTERNET NOERROR rtt=20ms ans=["<unknown type=10>"] addrs=[] data=200 rej=false`,
+		},
+		{
+			"private type", query(t, 1, "n.example.", 65399),
 			answer(t, 1, "n.example.", 65399, 0, &dnsmessage.UnknownResource{Type: 65399, Data: make([]byte, 9)}),
-			`n.example query-65399 C_INTERNET NOERROR rtt=20ms ans=["<unknown type=65399>"] addrs=[] data=9 rej=false`},
-		{"https", query(t, 1, "h.example.", 65),
+			`n.example query-65399 C_INTERNET NOERROR rtt=20ms ans=["<unknown type=65399>"] addrs=[] data=9 rej=false`,
+		},
+		{
+			"https", query(t, 1, "h.example.", 65),
 			answer(t, 1, "h.example.", 65, 0, &dnsmessage.UnknownResource{Type: 65, Data: []byte{0, 1, 0, 0, 1, 0, 3, 2, 'h', '2'}}),
-			`h.example HTTPS C_INTERNET NOERROR rtt=20ms ans=["HTTPS 1 ."] addrs=[] data=10 rej=false`},
-		{"caa", query(t, 1, "c.example.", 257),
+			`h.example HTTPS C_INTERNET NOERROR rtt=20ms ans=["HTTPS 1 ."] addrs=[] data=10 rej=false`,
+		},
+		{
+			"caa", query(t, 1, "c.example.", 257),
 			answer(t, 1, "c.example.", 257, 0, &dnsmessage.UnknownResource{Type: 257, Data: []byte("\x00\x05issueca.example")}),
-			`c.example CAA C_INTERNET NOERROR rtt=20ms ans=["CAA 0 issue ca.example"] addrs=[] data=17 rej=false`},
-		{"wrong size of an address", query(t, 1, "x.example.", dnsmessage.TypeA),
+			`c.example CAA C_INTERNET NOERROR rtt=20ms ans=["CAA 0 issue ca.example"] addrs=[] data=17 rej=false`,
+		},
+		{
+			"wrong size of an address", query(t, 1, "x.example.", dnsmessage.TypeA),
 			answer(t, 1, "x.example.", dnsmessage.TypeA, 0, &dnsmessage.UnknownResource{Type: 1, Data: make([]byte, 16)}),
-			`x.example A C_INTERNET NOERROR rtt=20ms ans=["<unknown type=1>"] addrs=[] data=16 rej=false`},
+			`x.example A C_INTERNET NOERROR rtt=20ms ans=["<unknown type=1>"] addrs=[] data=16 rej=false`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := records(t, protocoltest.Run(Protocol(), toResolver, step(protocol.Orig, c.q, 0), step(protocol.Resp, c.r, 20*time.Millisecond)))
@@ -178,7 +200,8 @@ func TestExtended(t *testing.T) {
 	m := dnsmessage.Message{
 		Header: dnsmessage.Header{ID: 9, Response: true, Authoritative: true, Truncated: true},
 		Questions: []dnsmessage.Question{
-			{Name: dnsmessage.MustNewName("e.example."), Type: dnsmessage.TypeALL, Class: dnsmessage.ClassCHAOS}},
+			{Name: dnsmessage.MustNewName("e.example."), Type: dnsmessage.TypeALL, Class: dnsmessage.ClassCHAOS},
+		},
 		Additionals: []dnsmessage.Resource{
 			{Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName("."), Type: dnsmessage.TypeOPT, TTL: 1 << 24}, Body: &dnsmessage.OPTResource{}},
 			{Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName("e."), Class: 1}, Body: &dnsmessage.TXTResource{TXT: []string{"12345"}}},
@@ -199,10 +222,12 @@ func TestMulticast(t *testing.T) {
 	id := udp("192.0.2.10:5353", "224.0.0.251:5353")
 	m := dnsmessage.Message{Questions: []dnsmessage.Question{
 		{Name: dnsmessage.MustNewName("_ipp._tcp.local."), Type: dnsmessage.TypePTR, Class: 0x8001},
-		{Name: dnsmessage.MustNewName("_raop._tcp.local."), Type: dnsmessage.TypePTR, Class: 1}}}
+		{Name: dnsmessage.MustNewName("_raop._tcp.local."), Type: dnsmessage.TypePTR, Class: 1},
+	}}
 	announce := dnsmessage.Message{Header: dnsmessage.Header{Response: true}, Answers: []dnsmessage.Resource{{
 		Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName("pc.local."), Class: 0x8001, TTL: 120},
-		Body:   &dnsmessage.AResource{A: [4]byte{192, 0, 2, 10}}}}}
+		Body:   &dnsmessage.AResource{A: [4]byte{192, 0, 2, 10}},
+	}}}
 	q, an := pack(t, m), pack(t, announce)
 	for _, b := range [][]byte{q, an} {
 		if v := probe(id, b, nil); v != protocol.Yes {

@@ -41,18 +41,30 @@ func TestSessions(t *testing.T) {
 		want, expected []string
 		handed         string
 	}{
-		{"passive upload", "S: 220-hello\nS: 220-USER first\nS: 220 FTP ready\nC: USER anna\nS: 331 pass\nC: PASS secret\nS: 230 in\nC: TYPE I\nS: 200 ok\nC: PASV\nS: 227 Entering (10,0,0,9,195,80).\n" +
-			"C: STOR a b.txt\nS: 150 go\nS: 226 got 123 bytes\nC: QUIT\nS: 221 bye",
+		{
+			"passive upload", "S: 220-hello\nS: 220-USER first\nS: 220 FTP ready\nC: USER anna\nS: 331 pass\nC: PASS secret\nS: 230 in\nC: TYPE I\nS: 200 ok\nC: PASV\nS: 227 Entering (10,0,0,9,195,80).\n" +
+				"C: STOR a b.txt\nS: 150 go\nS: 226 got 123 bytes\nC: QUIT\nS: 221 bye",
 			[]string{`anna/<hidden> PASS "" 230 "in"`, `anna/<hidden> PASV "" 227 "Entering (10,0,0,9,195,80)." passive=true 192.0.2.10>10.0.0.9:50000`, `anna/<hidden> STOR "a b.txt" 226 "got 123 bytes" size=123`},
-			[]string{"192.0.2.10:0>198.51.100.20:50000"}, ""},
-		{"refused", "S: 220 FTP\nC: USER root\nS: 331 pass\nC: PASS secret\nS: 530 no\nC: USER x\nS: 530 never",
-			[]string{`root/<hidden> PASS "" 530 "no"`, `x/ USER "x" 530 "never"`}, nil, ""},
-		{"anonymous and extended", "S: 220 FTP\nC: USER anonymous\nS: 331 pass\nC: PASS me@x\nS: 230 in\nC: EPSV\nS: 229 Extended (|||50001|)\nC: RETR /f\nS: 150 Opening data connection (77 bytes)\nS: 226 done",
+			[]string{"192.0.2.10:0>198.51.100.20:50000"},
+			"",
+		},
+		{
+			"refused", "S: 220 FTP\nC: USER root\nS: 331 pass\nC: PASS secret\nS: 530 no\nC: USER x\nS: 530 never",
+			[]string{`root/<hidden> PASS "" 530 "no"`, `x/ USER "x" 530 "never"`},
+			nil, "",
+		},
+		{
+			"anonymous and extended", "S: 220 FTP\nC: USER anonymous\nS: 331 pass\nC: PASS me@x\nS: 230 in\nC: EPSV\nS: 229 Extended (|||50001|)\nC: RETR /f\nS: 150 Opening data connection (77 bytes)\nS: 226 done",
 			[]string{`anonymous/me@x PASS "" 230 "in"`, `anonymous/me@x EPSV "" 229 "Extended (|||50001|)" passive=true 192.0.2.10>198.51.100.20:50001`, `anonymous/me@x RETR "/f" 226 "done" size=77`},
-			[]string{"192.0.2.10:0>198.51.100.20:50001"}, ""},
-		{"active", "S: 220 FTP\nC: PORT 192,0,2,10,4,1\nS: 200 ok\nC: EPRT |1|192.0.2.10|1026|\nS: 200 ok\nC: LIST\nS: 425 no",
+			[]string{"192.0.2.10:0>198.51.100.20:50001"},
+			"",
+		},
+		{
+			"active", "S: 220 FTP\nC: PORT 192,0,2,10,4,1\nS: 200 ok\nC: EPRT |1|192.0.2.10|1026|\nS: 200 ok\nC: LIST\nS: 425 no",
 			[]string{`/ PORT "192,0,2,10,4,1" 200 "ok" passive=false 198.51.100.20>192.0.2.10:1025`, `/ EPRT "|1|192.0.2.10|1026|" 200 "ok" passive=false 198.51.100.20>192.0.2.10:1026`, `/ LIST "" 425 "no"`},
-			[]string{"198.51.100.20:0>192.0.2.10:1025", "198.51.100.20:0>192.0.2.10:1026"}, ""},
+			[]string{"198.51.100.20:0>192.0.2.10:1025", "198.51.100.20:0>192.0.2.10:1026"},
+			"",
+		},
 		{"no reply", "S: 220 FTP\nC: USER a\nS: 331 pass\nC: PASS secret", []string{`a/<hidden> PASS "" 0 ""`}, nil, ""},
 		{"tls", "S: 220 FTP\nC: AUTH TLS\nS: 234 go\nC: \x16\x03", nil, nil, "ssl"},
 		{"reply of several lines", "S: 220 FTP\nC: FEAT\nS: 211-Features\nS: 226 EPRT\nS:  EPSV\nS: 211 End\nC: DELE x\nS: 250 gone", []string{`/ DELE "x" 250 "gone"`}, nil, ""},

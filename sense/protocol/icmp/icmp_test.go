@@ -55,8 +55,11 @@ func TestEcho(t *testing.T) {
 		{"both ask", []protocoltest.Step{
 			step(o, echo(8, 1, "aa"), 0), step(r, echo(8, 1, "bb"), 0), step(o, echo(0, 1, "bb"), 0), step(r, echo(0, 1, "aa"), 0),
 		}, testudo.ICMPEcho{Requests: 2, Replies: 2, RequestBytes: 4, ReplyBytes: 4, Entropy: 1, Distinct: 2, MaxSize: 2, Text: 1, Head: "aa"}},
-		{"replies alone", []protocoltest.Step{step(r, echo(0, 1, "dddd"), 0)},
-			testudo.ICMPEcho{Replies: 1, ReplyBytes: 4, Unasked: 1, MaxSize: 4, Text: 1, Head: "dddd"}},
+		{
+			"replies alone",
+			[]protocoltest.Step{step(r, echo(0, 1, "dddd"), 0)},
+			testudo.ICMPEcho{Replies: 1, ReplyBytes: 4, Unasked: 1, MaxSize: 4, Text: 1, Head: "dddd"},
+		},
 		{"no payload", []protocoltest.Step{step(o, echo(8, 1, ""), 0)}, testudo.ICMPEcho{Requests: 1, Distinct: 1}},
 	} {
 		got := sums(protocoltest.Run(Protocol(), v4, c.steps...))

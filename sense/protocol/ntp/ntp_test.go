@@ -71,8 +71,12 @@ func TestFields(t *testing.T) {
 		b    []byte
 		want int
 	}{
-		{nil, 0}, {make([]byte, 20), 0}, {ext, 1}, {append(append(ext[:16:16], ext...), make([]byte, 20)...), 2},
-		{append([]byte{1, 4, 0, 2}, make([]byte, 40)...), 0}, {append([]byte{1, 4, 0, 200}, make([]byte, 40)...), 0},
+		{nil, 0},
+		{make([]byte, 20), 0},
+		{ext, 1},
+		{append(append(ext[:16:16], ext...), make([]byte, 20)...), 2},
+		{append([]byte{1, 4, 0, 2}, make([]byte, 40)...), 0},
+		{append([]byte{1, 4, 0, 200}, make([]byte, 40)...), 0},
 	} {
 		if got := extensions(c.b); got != c.want {
 			t.Errorf("%x: %d, want %d", c.b, got, c.want)

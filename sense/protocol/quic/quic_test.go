@@ -228,8 +228,10 @@ func TestOtherVersions(t *testing.T) {
 }
 
 func TestProbeRefuses(t *testing.T) {
-	for _, b := range []string{"", "\xc0", "\xc0\x00\x00\x00\x01", "\xc0\x00\x00\x00\x01\xff12345678", "GET / HTTP/1.1\r\n\r\n", "\x40abcdefghijklmnopqrst",
-		"\xc0\x00\x00\x00\x02\x081234567800000000", "\x09 12345678X043 and more"} {
+	for _, b := range []string{
+		"", "\xc0", "\xc0\x00\x00\x00\x01", "\xc0\x00\x00\x00\x01\xff12345678", "GET / HTTP/1.1\r\n\r\n", "\x40abcdefghijklmnopqrst",
+		"\xc0\x00\x00\x00\x02\x081234567800000000", "\x09 12345678X043 and more",
+	} {
 		if v := Protocol().Probe(id, []byte(b), nil); v == protocol.Yes {
 			t.Errorf("probe %q says yes", b)
 		}

@@ -48,26 +48,47 @@ func TestSessions(t *testing.T) {
 		handed       string
 	}{
 		{"no message", greet + "C: QUIT\nS: 221 bye", []string{`Depth=1 Helo="pc" LastReply="221 bye"`}, ""},
-		{"two messages", greet + "C: MAIL FROM:<a@x> SIZE=3\nS: 250 ok\nC: RCPT TO:<b@y>\nS: 250 ok\nC: DATA\nS: 354 go\nC: Subject: s\nC:\nC: ..hi\nC: .\nS: 250 queued\n" +
-			"C: MAIL FROM:<>\nS: 250 ok\nC: RCPT TO:<c@z>\nS: 550 no such user\nC: RSET\nS: 250 ok",
+		{
+			"two messages", greet + "C: MAIL FROM:<a@x> SIZE=3\nS: 250 ok\nC: RCPT TO:<b@y>\nS: 250 ok\nC: DATA\nS: 354 go\nC: Subject: s\nC:\nC: ..hi\nC: .\nS: 250 queued\n" +
+				"C: MAIL FROM:<>\nS: 250 ok\nC: RCPT TO:<c@z>\nS: 550 no such user\nC: RSET\nS: 250 ok",
 			[]string{
 				`Depth=1 Helo="pc" MailFrom="a@x" RcptTo=[]string{"b@y"} Subject="s" LastReply="250 queued" BodyLen=5 BodyHead=".hi"`,
 				`Depth=2 Helo="pc" RcptTo=[]string{"c@z"} LastReply="550 no such user"`,
-			}, ""},
-		{"login refused, then taken", greet + "C: AUTH LOGIN\nS: 334 VXNlcg==\nC: " + b64("anna@x") + "\nS: 334 UGFzcw==\nC: " + b64("secret") + "\nS: 535 no\n" +
-			"C: AUTH PLAIN " + b64("\x00bert\x00secret") + "\nS: 235 welcome\nC: QUIT\nS: 221 bye",
-			[]string{`Depth=1 Helo="pc" LastReply="221 bye" Auth="PLAIN" User="bert" AuthFailed=1 AuthOK=true`}, ""},
-		{"login with account at once", greet + "C: AUTH LOGIN " + b64("anna") + "\nS: 334 UGFzcw==\nC: " + b64("secret") + "\nS: 235 yes\n",
-			[]string{`Depth=1 Helo="pc" LastReply="235 yes" Auth="LOGIN" User="anna" AuthOK=true`}, ""},
+			},
+			"",
+		},
+		{
+			"login refused, then taken", greet + "C: AUTH LOGIN\nS: 334 VXNlcg==\nC: " + b64("anna@x") + "\nS: 334 UGFzcw==\nC: " + b64("secret") + "\nS: 535 no\n" +
+				"C: AUTH PLAIN " + b64("\x00bert\x00secret") + "\nS: 235 welcome\nC: QUIT\nS: 221 bye",
+			[]string{`Depth=1 Helo="pc" LastReply="221 bye" Auth="PLAIN" User="bert" AuthFailed=1 AuthOK=true`},
+			"",
+		},
+		{
+			"login with account at once", greet + "C: AUTH LOGIN " + b64("anna") + "\nS: 334 UGFzcw==\nC: " + b64("secret") + "\nS: 235 yes\n",
+			[]string{`Depth=1 Helo="pc" LastReply="235 yes" Auth="LOGIN" User="anna" AuthOK=true`},
+			"",
+		},
 		{"starttls", greet + "C: STARTTLS\nS: 220 go\nC: \x16\x03\x01", []string{`Depth=1 Helo="pc" LastReply="220 go" TLS=true`}, "ssl"},
-		{"data refused", greet + "C: MAIL FROM:<a@x>\nS: 250 ok\nC: DATA\nS: 503 no recipients\nC: QUIT\nS: 221 bye",
-			[]string{`Depth=1 Helo="pc" MailFrom="a@x" LastReply="221 bye"`}, ""},
-		{"chunks", greet + "C: MAIL FROM:<a@x>\nS: 250 ok\nC: BDAT 14\nC: Subject: s\nC:\nS: 250 ok\nC: BDAT 7 LAST\nC: hello\nS: 250 done\nC: NOOP",
-			[]string{`Depth=1 Helo="pc" MailFrom="a@x" Subject="s" LastReply="250 done" BodyLen=7 BodyHead="hello"`}, ""},
-		{"early reply to a chunk", greet + "C: MAIL FROM:<a@x>\nS: 250 ok\nC: BDAT 70 LAST\nS: 250 done\nS: 250 more\nC: hello",
-			[]string{`Depth=1 Helo="pc" MailFrom="a@x" LastReply="250 more"`}, ""},
-		{"cut short", greet + "C: MAIL FROM:<a@x>\nS: 250 ok\nC: DATA\nS: 354 go\nC: From: x\nC:\nC: text",
-			[]string{`Depth=1 Helo="pc" MailFrom="a@x" From="x" LastReply="354 go" BodyLen=6 BodyHead="text"`}, ""},
+		{
+			"data refused", greet + "C: MAIL FROM:<a@x>\nS: 250 ok\nC: DATA\nS: 503 no recipients\nC: QUIT\nS: 221 bye",
+			[]string{`Depth=1 Helo="pc" MailFrom="a@x" LastReply="221 bye"`},
+			"",
+		},
+		{
+			"chunks", greet + "C: MAIL FROM:<a@x>\nS: 250 ok\nC: BDAT 14\nC: Subject: s\nC:\nS: 250 ok\nC: BDAT 7 LAST\nC: hello\nS: 250 done\nC: NOOP",
+			[]string{`Depth=1 Helo="pc" MailFrom="a@x" Subject="s" LastReply="250 done" BodyLen=7 BodyHead="hello"`},
+			"",
+		},
+		{
+			"early reply to a chunk", greet + "C: MAIL FROM:<a@x>\nS: 250 ok\nC: BDAT 70 LAST\nS: 250 done\nS: 250 more\nC: hello",
+			[]string{`Depth=1 Helo="pc" MailFrom="a@x" LastReply="250 more"`},
+			"",
+		},
+		{
+			"cut short", greet + "C: MAIL FROM:<a@x>\nS: 250 ok\nC: DATA\nS: 354 go\nC: From: x\nC:\nC: text",
+			[]string{`Depth=1 Helo="pc" MailFrom="a@x" From="x" LastReply="354 go" BodyLen=6 BodyHead="text"`},
+			"",
+		},
 	} {
 		h := protocoltest.Run(Protocol(), protocoltest.ID, talk(c.script)...)
 		if c.name == "chunks" { // a chunk that ends within a line

@@ -283,9 +283,15 @@ func TestProbe(t *testing.T) {
 		o, r string
 		want protocol.Verdict
 	}{
-		{"", "", protocol.Maybe}, {"SSH", "", protocol.Maybe}, {"", "SSH-2.0-x\n", protocol.Yes}, {"SSH-1.99-x\n", "", protocol.Yes},
-		{"GET / HTTP/1.1\r\n", "SSH-2.0-x\n", protocol.Yes}, {"GET", "", protocol.No}, {"", "220 hello\r\n", protocol.No},
-		{"SSH-x.0", "", protocol.No}, {"GET", "SS", protocol.Maybe},
+		{"", "", protocol.Maybe},
+		{"SSH", "", protocol.Maybe},
+		{"", "SSH-2.0-x\n", protocol.Yes},
+		{"SSH-1.99-x\n", "", protocol.Yes},
+		{"GET / HTTP/1.1\r\n", "SSH-2.0-x\n", protocol.Yes},
+		{"GET", "", protocol.No},
+		{"", "220 hello\r\n", protocol.No},
+		{"SSH-x.0", "", protocol.No},
+		{"GET", "SS", protocol.Maybe},
 	} {
 		if got := probe(protocoltest.ID, []byte(c.o), []byte(c.r)); got != c.want {
 			t.Errorf("%q %q: got %v, want %v", c.o, c.r, got, c.want)
@@ -294,8 +300,10 @@ func TestProbe(t *testing.T) {
 }
 
 func TestMalformed(t *testing.T) {
-	for _, b := range []string{"\xff\xff\xff\xff\x04xx", "\x00\x00\x00\x01\x00xx", "\x00\x00\x00\x08\x07\x14xxxxxx",
-		"\x00\x00\x00\x0c\x04\x14xxxxxxxxxx"} {
+	for _, b := range []string{
+		"\xff\xff\xff\xff\x04xx", "\x00\x00\x00\x01\x00xx", "\x00\x00\x00\x08\x07\x14xxxxxx",
+		"\x00\x00\x00\x0c\x04\x14xxxxxxxxxx",
+	} {
 		h := protocoltest.Run(Protocol(), protocoltest.ID, protocoltest.Step{Dir: resp, Data: []byte("SSH-2.0-a\n" + b)})
 		if len(h.Records) != 2 || h.Records[0].Log() != "weird" {
 			t.Errorf("%q: %d records", b, len(h.Records))

@@ -23,8 +23,14 @@ func TestPrintsFromTheirText(t *testing.T) {
 	h := parse(t, helloSpec{
 		version: 0x0303, ciphers: []uint16{0x1a1a, 0x1302, 0x1301, 0x00ff},
 		extensions: []extension{
-			{0x2a2a, nil}, serverName("a.example"), {11, []byte{2, 0, 1}}, {10, list16(0x3a3a, 29, 23)}, alpn("h2", "http/1.1"),
-			{13, list16(0x0804, 0x0403)}, {43, append([]byte{6}, 0x4a, 0x4a, 3, 4, 3, 3)}, {0x5a5a, []byte{0}},
+			{0x2a2a, nil},
+			serverName("a.example"),
+			{11, []byte{2, 0, 1}},
+			{10, list16(0x3a3a, 29, 23)},
+			alpn("h2", "http/1.1"),
+			{13, list16(0x0804, 0x0403)},
+			{43, append([]byte{6}, 0x4a, 0x4a, 3, 4, 3, 3)},
+			{0x5a5a, []byte{0}},
 		},
 	})
 	sum := md5.Sum([]byte("771,4866-4865-255,0-11-10-16-13-43,29-23,0-1"))

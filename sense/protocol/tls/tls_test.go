@@ -286,21 +286,47 @@ func TestOddities(t *testing.T) {
 		weird string
 		want  func(*testudo.TLS) bool
 	}{
-		{"fatal alert", []protocoltest.Step{orig(hello), resp(record(21, []byte{2, 40}))}, "",
-			func(r *testudo.TLS) bool { return r.LastAlert == "handshake_failure" && !r.Established }},
-		{"warning", []protocoltest.Step{orig(hello), resp(record(21, []byte{1, 112})), orig(record(21, []byte{1, 0}))}, "",
-			func(r *testudo.TLS) bool { return r.LastAlert == "close_notify" }},
-		{"plain text after the hello", []protocoltest.Step{orig(hello), resp([]byte("400 Bad Request"))}, "",
-			func(r *testudo.TLS) bool { return r.ClientHello && !r.ServerHello }},
-		{"foreign bytes after a record", []protocoltest.Step{orig(append(hello, "what is this?"...))}, "tls_record_invalid ",
-			func(r *testudo.TLS) bool { return r.ServerName == "odd.example" }},
-		{"heartbeat that asks for too much", []protocoltest.Step{orig(hello), orig(record(24, []byte{1, 0x40, 0})), resp(record(24, append([]byte{2, 0x40, 0}, make([]byte, 0x1000)...)))},
-			"tls_heartbeat_overread brings 0 claims 16384; tls_heartbeat_leak answers 4096", nil},
+		{
+			"fatal alert",
+			[]protocoltest.Step{orig(hello), resp(record(21, []byte{2, 40}))},
+			"",
+			func(r *testudo.TLS) bool { return r.LastAlert == "handshake_failure" && !r.Established },
+		},
+		{
+			"warning",
+			[]protocoltest.Step{orig(hello), resp(record(21, []byte{1, 112})), orig(record(21, []byte{1, 0}))},
+			"",
+			func(r *testudo.TLS) bool { return r.LastAlert == "close_notify" },
+		},
+		{
+			"plain text after the hello",
+			[]protocoltest.Step{orig(hello), resp([]byte("400 Bad Request"))},
+			"",
+			func(r *testudo.TLS) bool { return r.ClientHello && !r.ServerHello },
+		},
+		{
+			"foreign bytes after a record",
+			[]protocoltest.Step{orig(append(hello, "what is this?"...))},
+			"tls_record_invalid ",
+			func(r *testudo.TLS) bool { return r.ServerName == "odd.example" },
+		},
+		{
+			"heartbeat that asks for too much",
+			[]protocoltest.Step{orig(hello), orig(record(24, []byte{1, 0x40, 0})), resp(record(24, append([]byte{2, 0x40, 0}, make([]byte, 0x1000)...)))},
+			"tls_heartbeat_overread brings 0 claims 16384; tls_heartbeat_leak answers 4096", nil,
+		},
 		{"honest heartbeat", []protocoltest.Step{orig(hello), orig(record(24, append([]byte{1, 0, 4}, make([]byte, 20)...)))}, "", nil},
-		{"SSL 2 hello", []protocoltest.Step{orig(append([]byte{0x80, 9 + 3 + 16, 1, 0, 2, 0, 3, 0, 0, 0, 16, 1, 0, 0x80}, make([]byte, 16)...))}, "",
-			func(r *testudo.TLS) bool { return r.ClientHello && r.JA4 == "" }},
-		{"message too long", []protocoltest.Step{orig(hello), resp(record(22, append([]byte{2, 1, 0, 1}, make([]byte, 100)...)))},
-			"tls_handshake_too_long 65537", nil},
+		{
+			"SSL 2 hello",
+			[]protocoltest.Step{orig(append([]byte{0x80, 9 + 3 + 16, 1, 0, 2, 0, 3, 0, 0, 0, 16, 1, 0, 0x80}, make([]byte, 16)...))},
+			"",
+			func(r *testudo.TLS) bool { return r.ClientHello && r.JA4 == "" },
+		},
+		{
+			"message too long",
+			[]protocoltest.Step{orig(hello), resp(record(22, append([]byte{2, 1, 0, 1}, make([]byte, 100)...)))},
+			"tls_handshake_too_long 65537", nil,
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -235,8 +235,14 @@ func describe(head []byte) string {
 		s = fmt.Sprintf("text %q", head)
 	}
 	for _, k := range [...]struct{ magic, name string }{
-		{"PK\x03\x04", "zip"}, {"BZh", "bzip2"}, {"\xfd7zXZ", "xz"}, {"7z\xbc\xaf", "7z"}, {"snoop\x00", "snoop"},
-		{"\x7fELF", "ELF"}, {"\x1c\x00\x01\xac", "IXIA"}, {"\xac\x01\x00\x1c", "IXIA"},
+		{"PK\x03\x04", "zip"},
+		{"BZh", "bzip2"},
+		{"\xfd7zXZ", "xz"},
+		{"7z\xbc\xaf", "7z"},
+		{"snoop\x00", "snoop"},
+		{"\x7fELF", "ELF"},
+		{"\x1c\x00\x01\xac", "IXIA"},
+		{"\xac\x01\x00\x1c", "IXIA"},
 	} {
 		if strings.HasPrefix(string(head), k.magic) {
 			s += " (" + k.name + ")"

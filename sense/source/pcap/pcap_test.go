@@ -24,14 +24,22 @@ func TestClassic(t *testing.T) {
 			file []byte
 			want []shot
 		}{
-			"microseconds": {slices.Concat(fileHead(o, magicMicro, 4, 1), record(o, 7, 5, 3, 60, "abc"), record(o, 8, 6, 0, 0, "")),
-				[]shot{{7_000_005_000, 1, "abc", 60}, {8_000_006_000, 1, "", 0}}},
-			"nanoseconds": {slices.Concat(fileHead(o, magicNano, 4, 113), record(o, 7, 5, 3, 3, "abc")),
-				[]shot{{7_000_000_005, 113, "abc", 3}}},
-			"modified": {slices.Concat(fileHead(o, magicModified, 4, 1), record(o, 7, 5, 3, 3, extra+"abc")),
-				[]shot{{7_000_005_000, 1, "abc", 3}}},
-			"lengths the other way round": {slices.Concat(fileHead(o, magicMicro, 3, 1), record(o, 1, 0, 9, 3, "abc"), record(o, 1, 0, 3, 9, "abc")),
-				[]shot{{1e9, 1, "abc", 9}, {1e9, 1, "abc", 9}}},
+			"microseconds": {
+				slices.Concat(fileHead(o, magicMicro, 4, 1), record(o, 7, 5, 3, 60, "abc"), record(o, 8, 6, 0, 0, "")),
+				[]shot{{7_000_005_000, 1, "abc", 60}, {8_000_006_000, 1, "", 0}},
+			},
+			"nanoseconds": {
+				slices.Concat(fileHead(o, magicNano, 4, 113), record(o, 7, 5, 3, 3, "abc")),
+				[]shot{{7_000_000_005, 113, "abc", 3}},
+			},
+			"modified": {
+				slices.Concat(fileHead(o, magicModified, 4, 1), record(o, 7, 5, 3, 3, extra+"abc")),
+				[]shot{{7_000_005_000, 1, "abc", 3}},
+			},
+			"lengths the other way round": {
+				slices.Concat(fileHead(o, magicMicro, 3, 1), record(o, 1, 0, 9, 3, "abc"), record(o, 1, 0, 3, 9, "abc")),
+				[]shot{{1e9, 1, "abc", 9}, {1e9, 1, "abc", 9}},
+			},
 			"old version":                {slices.Concat(fileHead(o, magicMicro, 2, 1), record(o, 1, 0, 9, 3, "abc")), []shot{{1e9, 1, "abc", 9}}},
 			"wire shorter than captured": {slices.Concat(fileHead(o, magicMicro, 4, 1), record(o, 1, 0, 3, 2, "abc")), []shot{{1e9, 1, "abc", 3}}},
 			"frame check length in link": {slices.Concat(fileHead(o, magicMicro, 4, 0x24000001), record(o, 1, 0, 1, 1, "a")), []shot{{1e9, 1, "a", 1}}},
@@ -46,9 +54,11 @@ func TestClassic(t *testing.T) {
 
 func compare(t *testing.T, file []byte, want []shot) {
 	t.Helper()
-	for pack, b := range map[string][]byte{"plain": file, "gzip": gzipped(t, file), "zstd": zstandard(t, file),
+	for pack, b := range map[string][]byte{
+		"plain": file, "gzip": gzipped(t, file), "zstd": zstandard(t, file),
 		"members": slices.Concat(gzipped(t, file[:20]), gzipped(t, file[20:])),
-		"twice":   gzipped(t, zstandard(t, file))} {
+		"twice":   gzipped(t, zstandard(t, file)),
+	} {
 		got, err := readAll(b)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %v, %v; want %v", pack, got, err, want)
@@ -78,21 +88,29 @@ func TestSections(t *testing.T) {
 			want []shot
 		}{
 			"one packet": {slices.Concat(head, packetBlock(o, 0, 1_000_005, 60, "abcde")), []shot{{1_000_005_000, 1, "abcde", 60}}},
-			"other blocks": {slices.Concat(head, block(o, 4, make([]byte, 80)), block(o, 5, make([]byte, 8)), block(o, 0xbad, make([]byte, 100_000)),
-				packetBlock(o, 0, 1, 1, "a"), block(o, 10, make([]byte, 16)), packetBlock(o, 0, 2, 1, "b")),
-				[]shot{{1000, 1, "a", 1}, {2000, 1, "b", 1}}},
+			"other blocks": {
+				slices.Concat(head, block(o, 4, make([]byte, 80)), block(o, 5, make([]byte, 8)), block(o, 0xbad, make([]byte, 100_000)),
+					packetBlock(o, 0, 1, 1, "a"), block(o, 10, make([]byte, 16)), packetBlock(o, 0, 2, 1, "b")),
+				[]shot{{1000, 1, "a", 1}, {2000, 1, "b", 1}},
+			},
 			"obsolete packet": {slices.Concat(head, oldPacketBlock(o, 0, 3, 3, "abc")), []shot{{3000, 1, "abc", 3}}},
-			"simple packet": {slices.Concat(head, packetBlock(o, 0, 9, 1, "x"), simpleBlock(o, 3, "abc")),
-				[]shot{{9000, 1, "x", 1}, {9000, 1, "abc", 3}}},
+			"simple packet": {
+				slices.Concat(head, packetBlock(o, 0, 9, 1, "x"), simpleBlock(o, 3, "abc")),
+				[]shot{{9000, 1, "x", 1}, {9000, 1, "abc", 3}},
+			},
 			"simple packet snapped": {slices.Concat(sectionBlock(o), interfaceBlock(o, 1, 2), simpleBlock(o, 300, "ab")), []shot{{0, 1, "ab", 300}}},
 			"two interfaces": {slices.Concat(head, interfaceBlock(o, 113, 0, option(o, 2, []byte("eth1")), option(o, 9, []byte{9}), option(o, 0, nil)),
 				packetBlock(o, 1, 5, 1, "a"), packetBlock(o, 0, 5, 1, "b")), []shot{{5, 113, "a", 1}, {5000, 1, "b", 1}}},
 			"sections of both orders": {slices.Concat(head, packetBlock(o, 0, 1, 1, "a"), sectionBlock(other), interfaceBlock(other, 101, 0),
 				packetBlock(other, 0, 2, 1, "b")), []shot{{1000, 1, "a", 1}, {2000, 101, "b", 1}}},
-			"offset": {slices.Concat(sectionBlock(o), interfaceBlock(o, 1, 0, option(o, 14, o.AppendUint64(nil, 100))), packetBlock(o, 0, 1, 1, "a")),
-				[]shot{{100_000_001_000, 1, "a", 1}}},
-			"powers of two": {slices.Concat(sectionBlock(o), interfaceBlock(o, 1, 0, option(o, 9, []byte{0x80 | 10})), packetBlock(o, 0, 1024+512, 1, "a")),
-				[]shot{{1_500_000_000, 1, "a", 1}}},
+			"offset": {
+				slices.Concat(sectionBlock(o), interfaceBlock(o, 1, 0, option(o, 14, o.AppendUint64(nil, 100))), packetBlock(o, 0, 1, 1, "a")),
+				[]shot{{100_000_001_000, 1, "a", 1}},
+			},
+			"powers of two": {
+				slices.Concat(sectionBlock(o), interfaceBlock(o, 1, 0, option(o, 9, []byte{0x80 | 10})), packetBlock(o, 0, 1024+512, 1, "a")),
+				[]shot{{1_500_000_000, 1, "a", 1}},
+			},
 		}
 		for test, tt := range tests {
 			t.Run(name+"/"+test, func(t *testing.T) { compare(t, tt.file, tt.want) })
@@ -109,10 +127,23 @@ func TestInterfaceTime(t *testing.T) {
 	}{
 		{6, 0, 1_700_000_000_000_001, 1_700_000_000_000_001_000},
 		{0, 0, 1_700_000_000, 1_700_000_000_000_000_000},
-		{9, 0, 7, 7}, {3, 0, 7, 7_000_000}, {12, 0, 7_999, 7}, {28, 0, 1 << 63, 0}, {29, 0, 1 << 63, 0}, {127, 0, 1 << 63, 0},
-		{6, 0, 1 << 63, 1<<63 - 1}, {0, 0, 1 << 40, 1<<63 - 1},
-		{0x80, 0, 3, 3e9}, {0x80 | 32, 0, 3<<32 | 1<<31, 3_500_000_000}, {0x80 | 63, 0, 1 << 63, 1e9}, {0x80 | 64, 0, 1 << 63, 5e8}, {0x80 | 127, 0, ^uint64(0), 0},
-		{6, -1, 2_000_000, 1e9}, {6, -3, 1_000_000, -2e9}, {6, 1 << 62, 1 << 40, 1<<63 - 1}, {6, -1 << 63, 0, -9223372036000000000},
+		{9, 0, 7, 7},
+		{3, 0, 7, 7_000_000},
+		{12, 0, 7_999, 7},
+		{28, 0, 1 << 63, 0},
+		{29, 0, 1 << 63, 0},
+		{127, 0, 1 << 63, 0},
+		{6, 0, 1 << 63, 1<<63 - 1},
+		{0, 0, 1 << 40, 1<<63 - 1},
+		{0x80, 0, 3, 3e9},
+		{0x80 | 32, 0, 3<<32 | 1<<31, 3_500_000_000},
+		{0x80 | 63, 0, 1 << 63, 1e9},
+		{0x80 | 64, 0, 1 << 63, 5e8},
+		{0x80 | 127, 0, ^uint64(0), 0},
+		{6, -1, 2_000_000, 1e9},
+		{6, -3, 1_000_000, -2e9},
+		{6, 1 << 62, 1 << 40, 1<<63 - 1},
+		{6, -1 << 63, 0, -9223372036000000000},
 	}
 	for _, tt := range tests {
 		i := iface{resol: tt.resol, offset: tt.offset}
@@ -307,8 +338,10 @@ func TestMerge(t *testing.T) {
 		return open(name, file)
 	}
 	for _, empty := range []int{0, 16} { // the second makes inputs park
-		inputs := []source.Frames{capture("a", 1, 4, 4), capture("b", 2, 4), capture("c"), capture("d", 9, 3),
-			open("e", slices.Concat(fileHead(o, magicMicro, 4, 1), record(o, 2, 0, 1, 1, "e"), []byte("cut")))}
+		inputs := []source.Frames{
+			capture("a", 1, 4, 4), capture("b", 2, 4), capture("c"), capture("d", 9, 3),
+			open("e", slices.Concat(fileHead(o, magicMicro, 4, 1), record(o, 2, 0, 1, 1, "e"), []byte("cut"))),
+		}
 		for range empty {
 			inputs = append(inputs, capture("z"))
 		}

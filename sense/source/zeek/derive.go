@@ -85,8 +85,10 @@ const ntpSize = 48
 // conn makes the whole conn one report and reads from the history who sent
 // payload first.
 func (r *row) conn(c *testudo.Conn) {
-	c.Delta = testudo.Delta{OrigBytes: c.OrigBytes, RespBytes: c.RespBytes,
-		OrigPkts: c.OrigPkts, RespPkts: c.RespPkts, Duration: c.Duration}
+	c.Delta = testudo.Delta{
+		OrigBytes: c.OrigBytes, RespBytes: c.RespBytes,
+		OrigPkts: c.OrigPkts, RespPkts: c.RespPkts, Duration: c.Duration,
+	}
 	for i := range len(c.History) {
 		if c.History[i] == 'D' {
 			c.First = 1

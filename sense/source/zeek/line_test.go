@@ -62,8 +62,10 @@ func TestUID(t *testing.T) {
 }
 
 func TestAddr(t *testing.T) {
-	for text, want := range map[string]string{"192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::1", "[2001:db8::1]": "2001:db8::1",
-		"fe80::1%eth0": "fe80::1", "::ffff:192.0.2.1": "192.0.2.1"} {
+	for text, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::1", "[2001:db8::1]": "2001:db8::1",
+		"fe80::1%eth0": "fe80::1", "::ffff:192.0.2.1": "192.0.2.1",
+	} {
 		if got, err := parseAddr([]byte(text)); err != nil || got.String() != want {
 			t.Errorf("%s: got %v, %v, want %s", text, got, err, want)
 		}
@@ -81,8 +83,10 @@ func TestUnescape(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", text, got, want)
 		}
 	}
-	for text, want := range map[string]string{`\u00e9\n\/\"`: "é\n/\"", `\ud83d\ude00`: "😀", `\ud83d`: "\ufffd", `\ud83dx`: "\ufffdx", `\u12`: "\ufffd12",
-		`\\xff`: "\xff", `\\x41`: `\x41`, `\\\\x`: `\\x`, `\`: `\`} {
+	for text, want := range map[string]string{
+		`\u00e9\n\/\"`: "é\n/\"", `\ud83d\ude00`: "😀", `\ud83d`: "\ufffd", `\ud83dx`: "\ufffdx", `\u12`: "\ufffd12",
+		`\\xff`: "\xff", `\\x41`: `\x41`, `\\\\x`: `\\x`, `\`: `\`,
+	} {
 		if got := string(appendUnquoted(nil, []byte(text))); got != want {
 			t.Errorf("%s: got %q, want %q", text, got, want)
 		}

@@ -98,7 +98,8 @@ func kinds() []*kind {
 		kindOf(&testudo.HTTP{}, testudo.TCP, map[string]target{"resp_filenames": {to: toFileNames}},
 			"trans_depth uri", "trans_depth status_code", "trans_depth method"),
 		kindOf(&testudo.TLS{}, testudo.TCP, map[string]target{
-			"cert_chain_fuids": {to: toChainIDs}, "ssl_history": {to: toHandshake}}, "resumed established"),
+			"cert_chain_fuids": {to: toChainIDs}, "ssl_history": {to: toHandshake},
+		}, "resumed established"),
 		kindOf(&testudo.X509{}, 0, map[string]target{"id": {to: toFileID}}, "certificate.serial"),
 		kindOf(&testudo.SSH{}, testudo.TCP, nil, "auth_attempts", "kex_alg"),
 		kindOf(&testudo.SMTP{}, testudo.TCP, nil, "trans_depth helo", "trans_depth mailfrom", "last_reply"),

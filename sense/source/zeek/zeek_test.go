@@ -24,62 +24,91 @@ const second = int64(time.Second)
 
 func meta(at int64, uid testudo.UID, proto testudo.Proto, resp string) testudo.Meta {
 	return testudo.Meta{Time: testudo.Time(1_700_000_000*second + at), UID: uid, ID: testudo.ConnID{
-		Orig: netip.MustParseAddrPort("10.0.0.5:49152"), Resp: netip.MustParseAddrPort(resp), Proto: proto}}
+		Orig: netip.MustParseAddrPort("10.0.0.5:49152"), Resp: netip.MustParseAddrPort(resp), Proto: proto,
+	}}
 }
 
 // samples returns one record of each kind with every Zeek field set, in the
 // order in which they are known.
 func samples() []testudo.Record {
 	yes := true
-	conn := &testudo.Conn{Meta: meta(0, 1<<63, testudo.TCP, "203.0.113.7:443"), Service: "ssl", Duration: 1250 * time.Microsecond,
+	conn := &testudo.Conn{
+		Meta: meta(0, 1<<63, testudo.TCP, "203.0.113.7:443"), Service: "ssl", Duration: 1250 * time.Microsecond,
 		OrigBytes: 100, RespBytes: 2000, State: "SF", MissedBytes: 3, History: "ShADadFf", OrigPkts: 6, OrigIPBytes: 420,
-		RespPkts: 7, RespIPBytes: 2400, VLAN: 12, First: 1}
+		RespPkts: 7, RespIPBytes: 2400, VLAN: 12, First: 1,
+	}
 	conn.Delta = testudo.Delta{OrigBytes: 100, RespBytes: 2000, OrigPkts: 6, RespPkts: 7, Duration: conn.Duration}
 	ping := &testudo.Conn{Meta: meta(1*second, 2, testudo.ICMPv6, "[2001:db8::7]:0"), State: "OTH"}
 	ping.ID.Orig = netip.MustParseAddrPort("[2001:db8::5]:128")
 	gre := &testudo.Conn{Meta: meta(2*second, 3, 47, "203.0.113.9:0"), State: "OTH"}
-	dns := &testudo.DNS{Meta: meta(3*second, 4, testudo.UDP, "192.0.2.53:53"), TransID: 7, RTT: time.Millisecond, Query: "a.example",
+	dns := &testudo.DNS{
+		Meta: meta(3*second, 4, testudo.UDP, "192.0.2.53:53"), TransID: 7, RTT: time.Millisecond, Query: "a.example",
 		QClass: 1, QClassName: "C_INTERNET", QType: 1, QTypeName: "A", RCodeName: "NOERROR", RD: true, RA: true,
 		Answers: []string{"b.example", "192.0.2.1", "2001:db8::1", "TXT 5 a,b\\c"}, TTLs: []time.Duration{time.Minute, time.Second, time.Hour, 0},
 		Answered: true, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
-		QuerySize: 27, ReplySize: 27 + 4*12 + 11 + 4 + 16 + 5, AnswerData: 9 + 5}
-	tls := &testudo.TLS{Meta: meta(4*second, 5, testudo.TCP, "203.0.113.7:443"), Version: "TLSv12", Cipher: "TLS_X", Curve: "x25519",
+		QuerySize: 27, ReplySize: 27 + 4*12 + 11 + 4 + 16 + 5, AnswerData: 9 + 5,
+	}
+	tls := &testudo.TLS{
+		Meta: meta(4*second, 5, testudo.TCP, "203.0.113.7:443"), Version: "TLSv12", Cipher: "TLS_X", Curve: "x25519",
 		ServerName: "a.example", LastAlert: "close_notify", ALPN: "h2", Established: true, Chain: []string{"ab12", "cd34"},
-		Subject: "CN=a.example", Issuer: "CN=a.example", JA3: "j", JA3S: "s", JA4: "t", ClientHello: true, ServerHello: true}
-	x509 := &testudo.X509{Meta: meta(4*second+1000, 5, testudo.TCP, "203.0.113.7:443"), Fingerprint: "ab12", Version: 3, Serial: "01",
+		Subject: "CN=a.example", Issuer: "CN=a.example", JA3: "j", JA3S: "s", JA4: "t", ClientHello: true, ServerHello: true,
+	}
+	x509 := &testudo.X509{
+		Meta: meta(4*second+1000, 5, testudo.TCP, "203.0.113.7:443"), Fingerprint: "ab12", Version: 3, Serial: "01",
 		Subject: "CN=a.example", Issuer: "CN=a.example", NotBefore: testudo.Time(1_600_000_000 * second), NotAfter: testudo.Time(1_900_000_000 * second),
 		KeyAlg: "rsa", SigAlg: "sha", KeyType: "rsa", KeyLength: 2048, Names: []string{"a.example", "*.a.example"}, CA: true,
-		HostCert: true, ClientCert: true, SelfSigned: true}
+		HostCert: true, ClientCert: true, SelfSigned: true,
+	}
 	leaf := *x509
 	leaf.Meta = meta(4*second+1000, 5, testudo.TCP, "203.0.113.7:443")
 	tls.Leaf = &leaf
-	return []testudo.Record{conn, ping, gre, dns, tls, x509,
-		&testudo.HTTP{Meta: meta(5*second, 6, testudo.TCP, "203.0.113.7:80"), Depth: 1, Method: "POST", Host: "h.example", URI: "/\xff\t\"-\u00e9\\x41",
+	return []testudo.Record{
+		conn, ping, gre, dns, tls, x509,
+		&testudo.HTTP{
+			Meta: meta(5*second, 6, testudo.TCP, "203.0.113.7:80"), Depth: 1, Method: "POST", Host: "h.example", URI: "/\xff\t\"-\u00e9\\x41",
 			Referrer: "-", Version: "1.1", UserAgent: "(empty)", Origin: "o", RequestLen: 5, ResponseLen: 6, Status: 200, StatusMsg: "OK",
 			Username: "u", Proxied: []string{"VIA -> x, y"}, OrigMIME: []string{"text/plain"}, RespMIME: []string{"text/html"},
-			HasRequest: true, HasResponse: true},
-		&testudo.SSH{Meta: meta(6*second, 7, testudo.TCP, "203.0.113.7:22"), Version: 2, AuthSuccess: &yes, AuthAttempts: 2, Client: "c", Server: "s",
-			CipherAlg: "a", MACAlg: "b", CompressionAlg: "n", KexAlg: "k", HostKeyAlg: "h", HASSH: "x", HASSHServer: "y"},
-		&testudo.SMTP{Meta: meta(7*second, 8, testudo.TCP, "203.0.113.7:25"), Depth: 1, Helo: "h", MailFrom: "a@b.example", RcptTo: []string{"c@d.example", "e@f.example"},
+			HasRequest: true, HasResponse: true,
+		},
+		&testudo.SSH{
+			Meta: meta(6*second, 7, testudo.TCP, "203.0.113.7:22"), Version: 2, AuthSuccess: &yes, AuthAttempts: 2, Client: "c", Server: "s",
+			CipherAlg: "a", MACAlg: "b", CompressionAlg: "n", KexAlg: "k", HostKeyAlg: "h", HASSH: "x", HASSHServer: "y",
+		},
+		&testudo.SMTP{
+			Meta: meta(7*second, 8, testudo.TCP, "203.0.113.7:25"), Depth: 1, Helo: "h", MailFrom: "a@b.example", RcptTo: []string{"c@d.example", "e@f.example"},
 			Date: "d", From: "f", To: []string{"\"x, y\" <c@d.example>"}, ReplyTo: "r", MsgID: "<1>", Subject: "s", XOriginatingIP: "192.0.2.9",
-			LastReply: "250 ok", UserAgent: "ua", TLS: true},
-		&testudo.FTP{Meta: meta(8*second, 9, testudo.TCP, "203.0.113.7:21"), User: "u", Password: "<hidden>", Command: "RETR", Arg: "ftp://x", MIME: "m",
+			LastReply: "250 ok", UserAgent: "ua", TLS: true,
+		},
+		&testudo.FTP{
+			Meta: meta(8*second, 9, testudo.TCP, "203.0.113.7:21"), User: "u", Password: "<hidden>", Command: "RETR", Arg: "ftp://x", MIME: "m",
 			FileSize: 9, ReplyCode: 226, ReplyMsg: "done", Passive: true, DataOrig: netip.MustParseAddr("10.0.0.5"),
-			DataResp: netip.MustParseAddr("203.0.113.7"), DataPort: 50000},
-		&testudo.DHCP{Meta: testudo.Meta{Time: testudo.Time(1_700_000_009 * second), UID: 10, ID: testudo.ConnID{
-			Orig: netip.MustParseAddrPort("10.0.0.5:68"), Resp: netip.MustParseAddrPort("10.0.0.1:67"), Proto: testudo.UDP}},
+			DataResp: netip.MustParseAddr("203.0.113.7"), DataPort: 50000,
+		},
+		&testudo.DHCP{
+			Meta: testudo.Meta{Time: testudo.Time(1_700_000_009 * second), UID: 10, ID: testudo.ConnID{
+				Orig: netip.MustParseAddrPort("10.0.0.5:68"), Resp: netip.MustParseAddrPort("10.0.0.1:67"), Proto: testudo.UDP,
+			}},
 			MessageTypes: []string{"REQUEST", "ACK"}, MAC: "02:00:00:00:00:05", HostName: "pc", ClientFQDN: "pc.example", Domain: "example",
 			Requested: netip.MustParseAddr("10.0.0.5"), Assigned: netip.MustParseAddr("10.0.0.5"), ClientAddr: netip.MustParseAddr("10.0.0.5"),
-			ServerAddr: netip.MustParseAddr("10.0.0.1"), Lease: time.Hour, Duration: time.Millisecond},
-		&testudo.NTP{Meta: meta(10*second, 11, testudo.UDP, "192.0.2.123:123"), Version: 4, Mode: 3, Stratum: 2, Poll: 64 * time.Second,
+			ServerAddr: netip.MustParseAddr("10.0.0.1"), Lease: time.Hour, Duration: time.Millisecond,
+		},
+		&testudo.NTP{
+			Meta: meta(10*second, 11, testudo.UDP, "192.0.2.123:123"), Version: 4, Mode: 3, Stratum: 2, Poll: 64 * time.Second,
 			Precision: time.Microsecond, RootDelay: time.Millisecond, RootDisp: time.Millisecond, RefID: "192.0.2.1", RefTime: 1_700_000_000_000001000,
-			OrgTime: 1_700_000_000_000002000, RecTime: 3000, XmtTime: -4000, NumExts: 1, Size: 48},
-		&testudo.ARP{Meta: testudo.Meta{Time: testudo.Time(1_700_000_011 * second), ID: testudo.ConnID{Orig: netip.MustParseAddrPort("10.0.0.5:0"),
-			Resp: netip.MustParseAddrPort("10.0.0.1:0")}}, Operation: "request", SenderMAC: "02:00:00:00:00:05", TargetMAC: "00:00:00:00:00:00",
-			SenderIP: netip.MustParseAddr("10.0.0.5"), TargetIP: netip.MustParseAddr("10.0.0.1"), EthernetSource: "02:00:00:00:00:05"},
+			OrgTime: 1_700_000_000_000002000, RecTime: 3000, XmtTime: -4000, NumExts: 1, Size: 48,
+		},
+		&testudo.ARP{
+			Meta: testudo.Meta{Time: testudo.Time(1_700_000_011 * second), ID: testudo.ConnID{
+				Orig: netip.MustParseAddrPort("10.0.0.5:0"),
+				Resp: netip.MustParseAddrPort("10.0.0.1:0"),
+			}}, Operation: "request", SenderMAC: "02:00:00:00:00:05", TargetMAC: "00:00:00:00:00:00",
+			SenderIP: netip.MustParseAddr("10.0.0.5"), TargetIP: netip.MustParseAddr("10.0.0.1"), EthernetSource: "02:00:00:00:00:05",
+		},
 		&testudo.Weird{Meta: meta(12*second, 12, 0, "203.0.113.7:443"), Name: "bad_thing", Addl: "x", Source: "TLS"},
-		&testudo.QUIC{Meta: meta(13*second, 13, testudo.UDP, "203.0.113.7:443"), Version: "1", InitialDCID: "aa", ClientSCID: "bb", ServerSCID: "cc",
-			ServerName: "a.example", ClientProtocol: "h3", History: "ISisH"},
+		&testudo.QUIC{
+			Meta: meta(13*second, 13, testudo.UDP, "203.0.113.7:443"), Version: "1", InitialDCID: "aa", ClientSCID: "bb", ServerSCID: "cc",
+			ServerName: "a.example", ClientProtocol: "h3", History: "ISisH",
+		},
 	}
 }
 
@@ -338,10 +367,14 @@ func TestSniff(t *testing.T) {
 func BenchmarkRead(b *testing.B) {
 	var records []testudo.Record
 	for i := range int64(20_000) {
-		c := &testudo.Conn{Meta: meta(i*1000, testudo.UID(i+1), testudo.TCP, "203.0.113.7:443"), Service: "ssl", Duration: time.Second,
-			OrigBytes: i, RespBytes: i * 7, State: "SF", History: "ShADadFf", OrigPkts: 6, OrigIPBytes: 420, RespPkts: 7, RespIPBytes: 2400}
-		d := &testudo.DNS{Meta: meta(i*1000, testudo.UID(i+1), testudo.UDP, "192.0.2.53:53"), Query: fmt.Sprintf("host%d.example", i), QType: 1,
-			QTypeName: "A", Answered: true, RCodeName: "NOERROR", Answers: []string{"192.0.2.1"}, TTLs: []time.Duration{time.Minute}}
+		c := &testudo.Conn{
+			Meta: meta(i*1000, testudo.UID(i+1), testudo.TCP, "203.0.113.7:443"), Service: "ssl", Duration: time.Second,
+			OrigBytes: i, RespBytes: i * 7, State: "SF", History: "ShADadFf", OrigPkts: 6, OrigIPBytes: 420, RespPkts: 7, RespIPBytes: 2400,
+		}
+		d := &testudo.DNS{
+			Meta: meta(i*1000, testudo.UID(i+1), testudo.UDP, "192.0.2.53:53"), Query: fmt.Sprintf("host%d.example", i), QType: 1,
+			QTypeName: "A", Answered: true, RCodeName: "NOERROR", Answers: []string{"192.0.2.1"}, TTLs: []time.Duration{time.Minute},
+		}
 		records = append(records, c, d)
 	}
 	for _, format := range []string{"tsv", "json"} {
