@@ -206,7 +206,6 @@ type meterBench struct {
 	began  bool
 	start  time.Time
 	frames int64
-	bytes  int64
 	used   time.Duration // of the processor, until the run and until the steady state began
 	steady time.Duration
 	mem    runtime.MemStats

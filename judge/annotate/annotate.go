@@ -130,8 +130,6 @@ type use struct {
 	count int
 }
 
-type services struct{ resolver, clock, mail, web int }
-
 // New returns an empty Annotator.
 func New(cfg Config) *Annotator {
 	n := max(1, cfg.Entries)

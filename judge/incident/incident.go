@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -287,10 +288,9 @@ const maxServers = 8
 // Sightings that are not likely by themselves, or much less grave than the
 // gravest, name no server: what merely stood near is evidence.
 func (b *Builder) servers(best *testudo.Sighting, confidence float64, story []testudo.Sighting) (servers []testudo.NamedServer) {
-	for i := range story {
-		s := &story[i]
+	take := func(s *testudo.Sighting) {
 		if s.Logit() < min(0, best.Logit()) || severity(s)+1 < severity(best) {
-			continue
+			return
 		}
 		p := s.Score()
 		if s == best {
@@ -300,9 +300,14 @@ func (b *Builder) servers(best *testudo.Sighting, confidence float64, story []te
 			servers = join(servers, testudo.NamedServer{Server: v, Confidence: p})
 		}
 	}
+	take(best) // it knows best whom to name first
+	for i := range story {
+		if &story[i] != best {
+			take(&story[i])
+		}
+	}
 	slices.SortStableFunc(servers, func(x, y testudo.NamedServer) int {
-		return cmp.Or(cmp.Compare(commands(y.Role), commands(x.Role)), cmp.Compare(y.Confidence, x.Confidence),
-			x.Address.Compare(y.Address), slices.Compare(x.Names, y.Names))
+		return cmp.Or(cmp.Compare(commands(y.Role), commands(x.Role)), cmp.Compare(math.Round(100*y.Confidence), math.Round(100*x.Confidence)))
 	})
 	return fewest(servers)
 }
