@@ -9,21 +9,21 @@ import (
 
 // gift is a program that a peer handed over in the clear.
 type gift struct {
-	count    int
-	mime     string
-	claimed  string // the type it was said to be
-	disguise string // the false type or name that it came under
-	untyped  bool   // came as plain text under no program's name: what servers say of what they do not know
-	unnamed  bool   // the request's path names no program
-	hidden   bool   // a name appears only in the answer
-	lottery  bool   // that name or path looks drawn by lot
-	library  bool
-	bare     bool // asked for at a bare address
-	agent    int  // as disguise
-	oddAgent bool
-	port     uint16
-	ftp      bool
-	many     int // libraries
+	count       int
+	mime        string
+	claimed     string // the type it was said to be
+	disguise    string // the false type or name that it came under
+	untyped     bool   // came as plain text under no program's name: what servers say of what they do not know
+	unnamed     bool   // the request's path names no program
+	hidden      bool   // a name appears only in the answer
+	lottery     bool   // that name or path looks drawn by lot
+	bareLibrary bool
+	bare        bool // asked for at a bare address
+	agent       int  // as disguise
+	oddAgent    bool
+	port        uint16
+	ftp         bool
+	many        int // libraries
 }
 
 // program looks whether an answer is a program.
@@ -53,7 +53,7 @@ func (p *pair) program(r *testudo.HTTP) {
 		file = r.FileName
 	}
 	if extension(file) == "dll" {
-		g.library = true
+		g.bareLibrary = true
 		g.many++
 	}
 	stem, _, _ := strings.Cut(file, ".")
@@ -120,7 +120,7 @@ func (p *pair) weighDelivery(k *scale) {
 			k.say(testudo.Content, "its name looks drawn by lot")
 		}
 	}
-	if g.library {
+	if g.bareLibrary {
 		if k.put(testudo.Content, 0.7) {
 			k.say(testudo.Content, "a bare library, which nobody runs by hand")
 		}
