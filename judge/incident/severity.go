@@ -9,12 +9,16 @@ import (
 // goes on all day on the Internet without success stays below it.
 func severity(s *testudo.Sighting) testudo.Severity { return min(grade(s.Score()), ceiling(s)) }
 
+// likely is the probability from which on a person is asked: more likely than
+// not by a margin, as the weights are known to no better.
+const likely = 0.55
+
 // grade is the severity that a probability allows.
 func grade(p float64) testudo.Severity {
 	switch {
 	case p >= 0.9:
 		return testudo.High
-	case p >= 0.5:
+	case p >= likely:
 		return testudo.Medium
 	}
 	return testudo.Low
