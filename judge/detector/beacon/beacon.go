@@ -60,6 +60,7 @@ func Detector() detector.Detector {
 			return &memory{
 				series: detector.NewTable[seriesKey, series](entries),
 				hosts:  detector.NewTable[netip.Addr, host](entries),
+				keyed:  detector.NewTable[testudo.UID, uint64](max(1, entries/8)),
 			}
 		},
 	}
@@ -107,6 +108,7 @@ type seriesKey struct {
 	port    uint16
 	via     testudo.Proto
 	inbound bool // the place comes to our host
+	byKey   bool // place is a server's key, whatever its names and addresses
 }
 
 func keyOf(m *testudo.Meta) seriesKey {
@@ -162,6 +164,39 @@ func (h *host) peculiar(hash uint64) bool {
 type memory struct {
 	series *detector.Table[seriesKey, series]
 	hosts  *detector.Table[netip.Addr, host]
+	keyed  *detector.Table[testudo.UID, uint64] // conversations with a key that is met in several places
+}
+
+// moving takes a record of a server that shows a key of its own making in
+// several places: its reports are one rhythm, wherever it stands today.
+func (m *memory) moving(r testudo.Record, h *host, out *detector.Out) {
+	meta := r.Base()
+	var place uint64
+	if t, ok := r.(*testudo.TLS); ok && t.Leaf != nil && t.Leaf.SelfSigned && meta.About.KeyPeers >= 2 {
+		p, _ := m.keyed.Put(meta.UID)
+		place = detector.NameKey(t.Leaf.KeyPrint)
+		*p = place
+	} else if p := m.keyed.Peek(meta.UID); p != nil {
+		place = *p
+	} else {
+		return
+	}
+	k := seriesKey{host: meta.About.Host, place: place, port: meta.ID.Resp.Port(), via: meta.ID.Proto, byKey: true}
+	s, isNew := m.series.Put(k)
+	if isNew {
+		s.begin(meta, h)
+	}
+	s.context(meta)
+	before := s.beats
+	switch r := r.(type) {
+	case *testudo.Conn:
+		s.conn(r)
+	case *testudo.TLS:
+		s.tls(r)
+	}
+	if s.due(before) {
+		m.judge(k, s, h, false, out)
+	}
 }
 
 // Observe implements detector.Memory.
@@ -203,6 +238,7 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 	if s.due(before) {
 		m.judge(k, s, h, false, out)
 	}
+	m.moving(r, h, out)
 }
 
 // judge weighs a series and claims it where that tells something new.
@@ -247,7 +283,7 @@ func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 }
 
 // Shed implements detector.Memory.
-func (m *memory) Shed() int { return m.series.Shed() + m.hosts.Shed() }
+func (m *memory) Shed() int { return m.series.Shed() + m.hosts.Shed() + m.keyed.Shed() }
 
 // isAddress tells whether an HTTP Host header is an address and no name.
 func isAddress(host string) bool {

@@ -10,6 +10,14 @@ import (
 	"github.com/testudo-shield/testudo"
 )
 
+// identity names the series for ever; a server that moves goes by its key.
+func (k seriesKey) identity(name string) string {
+	if k.byKey {
+		name = fmt.Sprintf("key %016x", k.place)
+	}
+	return fmt.Sprintf("%s %s %s/%d %t", k.host, name, k.via, k.port, k.inbound)
+}
+
 // claim writes the sighting.
 func (s *series) claim(k seriesKey, v verdict) testudo.Sighting {
 	place := s.peer.String()
@@ -23,6 +31,10 @@ func (s *series) claim(k seriesKey, v verdict) testudo.Sighting {
 	what := "reports"
 	if v.inside {
 		what = "signs of life in one conversation"
+	}
+	if k.byKey {
+		title = fmt.Sprintf("%s reports about every %s to a server that moves, last to %s", k.host, period(v.rhythm.median), place)
+		what = "reports to several places with one key"
 	}
 	name := s.name
 	if name == "" || k.inbound {
@@ -40,7 +52,7 @@ func (s *series) claim(k seriesKey, v verdict) testudo.Sighting {
 		last = first.Add(s.span)
 	}
 	x := testudo.Sighting{
-		Detector: "beacon", Key: fmt.Sprintf("%s %s %s/%d %t", k.host, name, k.via, k.port, k.inbound),
+		Detector: "beacon", Key: k.identity(name),
 		Kind: testudo.Espionage, Outcome: testudo.Success, First: first, Last: last,
 		Victims: []netip.Addr{k.host}, Servers: []testudo.Server{server},
 		Title:      title,
