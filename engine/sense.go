@@ -80,8 +80,8 @@ func parallel(n int, f func(shard int)) {
 // returned and nobody reads any longer: its records are written anew.
 func (s *sense) take(spare []item, limit int64) []item {
 	for i := range spare {
-		if c, ok := spare[i].r.(*testudo.Conn); ok && spare[i].shard != noShard {
-			s.shards[spare[i].shard].Reuse(c)
+		if spare[i].shard != noShard {
+			s.shards[spare[i].shard].Reuse(spare[i].r)
 		}
 	}
 	clear(spare)

@@ -23,14 +23,14 @@ type entry struct {
 }
 
 // take returns a fresh analyzer.
-func (e *entry) take() protocol.Analyzer {
+func (e *entry) take(records *protocol.Records) protocol.Analyzer {
 	if n := len(e.free); n > 0 {
 		a := e.free[n-1]
 		e.free = e.free[:n-1]
 		return a
 	}
 	if e.make == nil {
-		e.make = e.Open()
+		e.make = e.Open(records)
 	}
 	return e.make()
 }
@@ -51,6 +51,7 @@ type dispatch struct {
 	names    map[string]int16
 	inner    []int16
 	fallback int16
+	records  protocol.Records
 	host     protocol.Host
 	cur      *stream // the one whose analyzer runs
 }
@@ -270,7 +271,7 @@ func (s *Shard) takeBufs(st *stream) (bufs [2][]byte) {
 // start gives st an analyzer of entry i.
 func (s *Shard) start(st *stream, i int16) {
 	e := &s.dispatch.entries[i]
-	st.entry, st.an, st.phase = i, e.take(), phaseReading
+	st.entry, st.an, st.phase = i, e.take(&s.dispatch.records), phaseReading
 	st.flow.ClearDone()
 	if i != s.dispatch.fallback && st.conn.proto != testudo.ICMP && st.conn.proto != testudo.ICMPv6 {
 		s.addService(st.conn, e.Name)

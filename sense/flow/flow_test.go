@@ -126,7 +126,7 @@ func echoProto(log *strings.Builder, name, word string, e echo) protocol.Protoco
 			return v
 		}
 	}
-	p.Open = func() func() protocol.Analyzer {
+	p.Open = func(*protocol.Records) func() protocol.Analyzer {
 		return func() protocol.Analyzer { v := e; v.log = log; v.service = name + "/"; return &v }
 	}
 	return p

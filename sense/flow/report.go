@@ -64,10 +64,13 @@ func (s *Shard) report(c *conn, interim bool) {
 // maxReused is how many Conn records wait to be written anew.
 const maxReused = 512
 
-// Reuse takes back a Conn record that the shard wrote and nobody reads any
-// longer, to write it anew.
-func (s *Shard) Reuse(c *testudo.Conn) {
-	if len(s.reused) < maxReused {
+// Reuse takes back a record that the shard wrote and nobody reads any longer,
+// to write it anew.
+func (s *Shard) Reuse(r testudo.Record) {
+	if s.dispatch.records.Reuse(r) {
+		return
+	}
+	if c, ok := r.(*testudo.Conn); ok && len(s.reused) < maxReused {
 		s.reused = append(s.reused, c)
 	}
 }

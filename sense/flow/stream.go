@@ -92,7 +92,7 @@ func (s *Shard) open(c *conn) *stream {
 		over := s.dispatch.over[t]
 		s.start(st, over[0])
 		for _, i := range over[1:] {
-			st.more = append(st.more, s.dispatch.entries[i].take())
+			st.more = append(st.more, s.dispatch.entries[i].take(&s.dispatch.records))
 		}
 	}
 	return st

@@ -6,6 +6,7 @@ package protocol
 
 import (
 	"bytes"
+	"unsafe"
 
 	"github.com/testudo-shield/testudo"
 )
@@ -58,8 +59,9 @@ type Protocol struct {
 	Probe func(id testudo.ConnID, orig, resp []byte) Verdict
 	// Open is called once per shard and returns the function that makes
 	// analyzers, so that analyzers of a shard can share slabs and tables.
-	// Shards run in parallel: nothing else may be shared.
-	Open func() func() Analyzer
+	// Shards run in parallel: nothing else may be shared. Records is the
+	// shard's.
+	Open func(*Records) func() Analyzer
 }
 
 // Analyzer reads one conversation. It is pooled: after End and Reset it
@@ -176,6 +178,9 @@ func (f *Flow) IsDone() bool { return f.done }
 // ClearDone makes f deliver again after a Handover; for flow.
 func (f *Flow) ClearDone() { f.done = false }
 
+// slabBytes is the size of a slab's block.
+const slabBytes = 8 << 10
+
 // Slab hands out values in blocks, one allocation for many. A value lives as
 // long as anything points into its block, which is why records are not kept.
 type Slab[T any] struct{ free []T }
@@ -186,7 +191,8 @@ func (s *Slab[T]) New() *T { return &s.Take(1)[0] }
 // Take returns n adjacent zero values with no room to append.
 func (s *Slab[T]) Take(n int) []T {
 	if n > len(s.free) {
-		s.free = make([]T, max(64, n))
+		var v T
+		s.free = make([]T, max(slabBytes/int(max(1, unsafe.Sizeof(v))), 16, n))
 	}
 	v := s.free[:n:n]
 	s.free = s.free[n:]

@@ -324,7 +324,11 @@ func (m *memory) tell(l line, w *walk, c *testudo.Conn, out *detector.Out) {
 	}
 	s.sample(c)
 	s.news = true
-	if s.doors >= 2*s.claimed || hurried {
+	more := 4 // noise from outside is told less often
+	if s.ours {
+		more = 2
+	}
+	if s.doors >= more*s.claimed || hurried {
 		m.claim(l.from, s, out)
 	}
 }

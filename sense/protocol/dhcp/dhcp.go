@@ -45,7 +45,7 @@ func Protocol() protocol.Protocol {
 		Over:  protocol.OverUDP,
 		Ports: []uint16{67, 68},
 		Probe: probe,
-		Open: func() func() protocol.Analyzer {
+		Open: func(*protocol.Records) func() protocol.Analyzer {
 			s := &shard{}
 			return func() protocol.Analyzer { return &analyzer{shard: s} }
 		},

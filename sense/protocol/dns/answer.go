@@ -47,7 +47,7 @@ func (a *analyzer) readReply(f *protocol.Flow, dir protocol.Dir, m message) {
 	}
 	found := a.sections(f, m, off)
 
-	r := a.records.New()
+	r := a.records.DNS()
 	i := a.find(m.id(), dir.Reverse(), query, kind)
 	if !asked && i < 0 {
 		i = a.findID(m.id(), dir.Reverse())
@@ -81,15 +81,18 @@ func (a *analyzer) finish(f *protocol.Flow, r *testudo.DNS, m message) {
 	r.AnswerData = a.carried
 	r.Additional = a.additional
 	if a.n > 0 {
-		r.Answers = a.texts.Take(a.n)
-		copy(r.Answers, a.answers[:a.n])
-		r.TTLs = a.ttls.Take(a.n)
-		copy(r.TTLs, a.times[:a.n])
+		if cap(r.Answers) < a.n || cap(r.TTLs) < a.n {
+			r.Answers, r.TTLs = a.texts.Take(a.n), a.ttls.Take(a.n)
+		}
+		r.Answers = append(r.Answers[:0], a.answers[:a.n]...)
+		r.TTLs = append(r.TTLs[:0], a.times[:a.n]...)
 		clear(a.answers[:a.n])
 	}
 	if a.nk > 0 {
-		r.Addresses = a.addrs.Take(a.nk)
-		copy(r.Addresses, a.known[:a.nk])
+		if cap(r.Addresses) < a.nk {
+			r.Addresses = a.addrs.Take(a.nk)
+		}
+		r.Addresses = append(r.Addresses[:0], a.known[:a.nk]...)
 	}
 	f.Emit(r)
 }

@@ -35,8 +35,8 @@ func Protocol() protocol.Protocol {
 		Over:  protocol.OverUDP | protocol.OverTCP,
 		Ports: []uint16{53, portMDNS, 5355, portNetBIOS},
 		Probe: probe,
-		Open: func() func() protocol.Analyzer {
-			s := &shard{}
+		Open: func(records *protocol.Records) func() protocol.Analyzer {
+			s := &shard{records: records}
 			return func() protocol.Analyzer { return &analyzer{shard: s} }
 		},
 	}
@@ -45,7 +45,7 @@ func Protocol() protocol.Protocol {
 // shard is what the analyzers of one shard share: slabs for what outlives a
 // call, and room for one message's answers.
 type shard struct {
-	records protocol.Slab[testudo.DNS]
+	records *protocol.Records
 	texts   protocol.Slab[string]
 	ttls    protocol.Slab[time.Duration]
 	addrs   protocol.Slab[netip.Addr]
@@ -193,7 +193,7 @@ func (a *analyzer) drop(f *protocol.Flow) {
 }
 
 func (a *analyzer) emitUnanswered(f *protocol.Flow, q *question) {
-	r := a.records.New()
+	r := a.records.DNS()
 	q.fill(f, r)
 	f.Emit(r)
 }

@@ -415,7 +415,7 @@ func BenchmarkPair(b *testing.B) {
 	var f protocol.Flow
 	f.Bind(&interner{known: map[string]string{}})
 	f.ID, f.UID, f.Now = toResolver, 1, t0
-	a := Protocol().Open()()
+	a := Protocol().Open(new(protocol.Records))()
 	b.ReportAllocs()
 	for b.Loop() {
 		a.Data(&f, protocol.Orig, q)

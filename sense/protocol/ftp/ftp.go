@@ -29,7 +29,7 @@ func Protocol() protocol.Protocol {
 		Over:  protocol.OverTCP,
 		Ports: []uint16{21, 2121},
 		Probe: probe,
-		Open: func() func() protocol.Analyzer {
+		Open: func(*protocol.Records) func() protocol.Analyzer {
 			s := &shared{}
 			return func() protocol.Analyzer { return &analyzer{shared: s} }
 		},
@@ -43,7 +43,7 @@ func DataProtocol() protocol.Protocol {
 	return protocol.Protocol{
 		Name: "ftp-data",
 		Over: protocol.OverTCP,
-		Open: func() func() protocol.Analyzer {
+		Open: func(*protocol.Records) func() protocol.Analyzer {
 			return func() protocol.Analyzer { return carrier{} }
 		},
 	}

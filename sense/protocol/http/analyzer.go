@@ -10,7 +10,7 @@ import (
 
 // shared is what the analyzers of one shard have in common.
 type shared struct {
-	records protocol.Slab[testudo.HTTP]
+	records *protocol.Records
 	strings protocol.Slab[string]
 	free    []*sample // sample buffers nobody uses
 	lent    int       // sample buffers in use

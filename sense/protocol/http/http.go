@@ -38,8 +38,8 @@ func Protocol() protocol.Protocol {
 		Over:  protocol.OverTCP,
 		Ports: []uint16{80, 8080, 8000, 8008, 8081, 8888, 3128},
 		Probe: probe,
-		Open: func() func() protocol.Analyzer {
-			s := &shared{}
+		Open: func(records *protocol.Records) func() protocol.Analyzer {
+			s := &shared{records: records}
 			return func() protocol.Analyzer { return &analyzer{shared: s} }
 		},
 	}

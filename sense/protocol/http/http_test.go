@@ -325,7 +325,7 @@ func BenchmarkTransaction(b *testing.B) {
 	resp := []byte("HTTP/1.1 200 OK\r\nServer: unit\r\nContent-Type: text/html\r\nContent-Length: 11\r\n\r\n<html>hello")
 	var f protocol.Flow
 	f.Bind(quiet{map[string]string{}})
-	a := Protocol().Open()()
+	a := Protocol().Open(new(protocol.Records))()
 	b.SetBytes(int64(len(req) + len(resp)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -337,7 +337,7 @@ func BenchmarkTransaction(b *testing.B) {
 func BenchmarkBody(b *testing.B) {
 	var f protocol.Flow
 	f.Bind(quiet{map[string]string{}})
-	a := Protocol().Open()()
+	a := Protocol().Open(new(protocol.Records))()
 	a.Data(&f, protocol.Resp, []byte("HTTP/1.1 200 OK\r\n\r\n"))
 	segment := make([]byte, 1460)
 	b.SetBytes(int64(len(segment)))

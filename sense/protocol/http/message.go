@@ -51,7 +51,7 @@ func (a *analyzer) request(f *protocol.Flow, line []byte) {
 
 // record makes the record of a new transaction.
 func (a *analyzer) record(h *half) *testudo.HTTP {
-	rec := a.shared.records.New()
+	rec := a.shared.records.HTTP()
 	a.depth++
 	rec.Depth, rec.Time = a.depth, h.began
 	return rec

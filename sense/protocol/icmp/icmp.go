@@ -27,7 +27,7 @@ func Protocol() protocol.Protocol {
 	return protocol.Protocol{
 		Name: "icmp",
 		Over: protocol.OverICMP,
-		Open: func() func() protocol.Analyzer {
+		Open: func(*protocol.Records) func() protocol.Analyzer {
 			s := &shard{}
 			return func() protocol.Analyzer { return &analyzer{shard: s} }
 		},

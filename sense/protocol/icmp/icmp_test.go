@@ -145,7 +145,7 @@ func BenchmarkPing(b *testing.B) {
 	var f protocol.Flow
 	f.Bind(&protocoltest.Host{})
 	f.ID, f.Now = v4, t0
-	a := Protocol().Open()()
+	a := Protocol().Open(new(protocol.Records))()
 	b.ReportAllocs()
 	for b.Loop() {
 		a.Data(&f, protocol.Orig, q)

@@ -27,7 +27,7 @@ func Protocol() protocol.Protocol {
 	return protocol.Protocol{
 		Name: "opaque",
 		Over: protocol.OverTCP | protocol.OverUDP,
-		Open: func() func() protocol.Analyzer {
+		Open: func(*protocol.Records) func() protocol.Analyzer {
 			s := &shared{}
 			return func() protocol.Analyzer { return &analyzer{shared: s} }
 		},

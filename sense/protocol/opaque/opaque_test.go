@@ -118,7 +118,7 @@ func TestLimits(t *testing.T) {
 
 // TestBudget opens more conversations than a shard has buffers for.
 func TestBudget(t *testing.T) {
-	open := Protocol().Open()
+	open := Protocol().Open(new(protocol.Records))
 	var f protocol.Flow
 	h := &protocoltest.Host{}
 	f.Bind(h)
@@ -160,7 +160,7 @@ func FuzzOpaque(f *testing.F) {
 }
 
 func BenchmarkConversation(b *testing.B) {
-	a := Protocol().Open()()
+	a := Protocol().Open(new(protocol.Records))()
 	var f protocol.Flow
 	f.Bind(&protocoltest.Host{})
 	segment := make([]byte, 1460)

@@ -59,7 +59,7 @@ func (h *Host) SetService(_ *protocol.Flow, service string) { h.Service = servic
 // cut at 64 KiB, as a budget would.
 func Run(p protocol.Protocol, id testudo.ConnID, steps ...Step) *Host {
 	h := &Host{}
-	a := p.Open()()
+	a := p.Open(new(protocol.Records))()
 	var f protocol.Flow
 	f.Bind(h)
 	f.ID, f.UID, f.Start = id, 1, steps0(steps)

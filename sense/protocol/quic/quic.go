@@ -30,10 +30,10 @@ func Protocol() protocol.Protocol {
 		Over:  protocol.OverUDP,
 		Ports: []uint16{443, 80, 784, 853, 8443, 8853},
 		Probe: probe,
-		Open: func() func() protocol.Analyzer {
-			s := new(shard)
+		Open: func(records *protocol.Records) func() protocol.Analyzer {
+			s := &shard{memory: tls.NewMemory(records)}
 			return func() protocol.Analyzer {
-				return &analyzer{shard: s, session: *tls.NewSession(&s.memory, 'q')}
+				return &analyzer{shard: s, session: *tls.NewSession(s.memory, 'q')}
 			}
 		},
 	}
@@ -41,7 +41,7 @@ func Protocol() protocol.Protocol {
 
 // shard is what the analyzers of one shard share.
 type shard struct {
-	memory  tls.Memory
+	memory  *tls.Memory
 	records protocol.Slab[testudo.QUIC]
 	scratch []byte
 }

@@ -305,7 +305,7 @@ func BenchmarkInitial(b *testing.B) {
 	first := seal(&ck, version1, dcid, scid, 0, append(cryptoFrame(0, client), make([]byte, 1000)...))
 	answer := append(seal(&sk, version1, scid, peer, 0, cryptoFrame(0, server)), 0x40, 1, 2)
 	last := []byte{0x40, 1, 2}
-	a := Protocol().Open()()
+	a := Protocol().Open(new(protocol.Records))()
 	var f protocol.Flow
 	var h protocoltest.Host
 	b.ReportAllocs()

@@ -28,7 +28,7 @@ func Protocol() protocol.Protocol {
 		Over:  protocol.OverTCP,
 		Ports: []uint16{25, 587, 2525},
 		Probe: probe,
-		Open: func() func() protocol.Analyzer {
+		Open: func(*protocol.Records) func() protocol.Analyzer {
 			s := &shared{}
 			return func() protocol.Analyzer { return &analyzer{shared: s} }
 		},

@@ -22,9 +22,14 @@ const (
 	numLists // two lists of languages follow, of no interest
 )
 
+// maxOffer is the longest text an analyzer keeps room for; a usual one has
+// about 1,500 bytes.
+const maxOffer = 4 << 10
+
 // offer is one side's name lists, copied.
 type offer struct {
 	lists [numLists][]byte
+	text  []byte // what they lie in, kept from one conversation to the next
 }
 
 // read takes the lists from a KEXINIT payload: type byte, 16 bytes of cookie,
@@ -33,7 +38,8 @@ func (o *offer) read(payload []byte) bool {
 	if len(payload) < 17 {
 		return false
 	}
-	b := bytes.Clone(payload[17:])
+	o.text = append(o.text[:0], payload[17:]...)
+	b := o.text
 	for i := range o.lists {
 		if len(b) < 4 {
 			return false
@@ -51,7 +57,7 @@ func (o *offer) read(payload []byte) bool {
 // hassh returns the published fingerprint: MD5 over key exchange, cipher, MAC
 // and compression algorithms a side offers for what it sends itself, joined
 // by semicolons. MD5 serves as a name here, not for security.
-func (o *offer) hassh(dir protocol.Dir) string {
+func (o *offer) hassh(f *protocol.Flow, dir protocol.Dir) string {
 	lists := [4]int{listKex, listCipherToServer, listMACToServer, listCompToServer}
 	if dir == protocol.Resp {
 		lists = [4]int{listKex, listCipherToClient, listMACToClient, listCompToClient}
@@ -64,7 +70,8 @@ func (o *offer) hassh(dir protocol.Dir) string {
 		h.Write(o.lists[l])
 	}
 	var sum [md5.Size]byte
-	return hex.EncodeToString(h.Sum(sum[:0]))
+	var text [2 * md5.Size]byte
+	return f.Intern(hex.AppendEncode(text[:0], h.Sum(sum[:0])))
 }
 
 // chosen is what both sides settle on; by direction where that matters.

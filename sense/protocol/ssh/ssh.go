@@ -27,7 +27,7 @@ func Protocol() protocol.Protocol {
 		Over:  protocol.OverTCP,
 		Ports: []uint16{22},
 		Probe: probe,
-		Open: func() func() protocol.Analyzer {
+		Open: func(*protocol.Records) func() protocol.Analyzer {
 			s := &shard{}
 			return func() protocol.Analyzer { return &analyzer{shard: s} }
 		},
@@ -202,11 +202,13 @@ func (a *analyzer) readOffer(f *protocol.Flow, s *side, dir protocol.Dir, payloa
 		return
 	}
 	s.offered = true
-	a.hassh[dir] = s.offer.hassh(dir)
+	a.hassh[dir] = s.offer.hassh(f, dir)
 	if o := &a.sides; o[protocol.Orig].offered && o[protocol.Resp].offered {
 		a.chosen.settle(f, &o[protocol.Orig].offer, &o[protocol.Resp].offer)
 		a.auth.prepare(&a.chosen)
-		o[protocol.Orig].offer, o[protocol.Resp].offer = offer{}, offer{}
+		for i := range o {
+			o[i].offer.lists = [numLists][]byte{}
+		}
 	}
 }
 
@@ -261,7 +263,15 @@ func (a *analyzer) End(f *protocol.Flow) {
 }
 
 // Reset implements protocol.Analyzer.
-func (a *analyzer) Reset() { *a = analyzer{shard: a.shard} }
+func (a *analyzer) Reset() {
+	texts := [2][]byte{a.sides[0].offer.text, a.sides[1].offer.text}
+	*a = analyzer{shard: a.shard}
+	for i, t := range texts {
+		if cap(t) <= maxOffer {
+			a.sides[i].offer.text = t
+		}
+	}
+}
 
 func (a *analyzer) emit(f *protocol.Flow) {
 	a.emitted = true

@@ -19,8 +19,8 @@ func DTLS() protocol.Protocol {
 		Over:  protocol.OverUDP,
 		Ports: []uint16{443, 853, 4433, 5061, 5684},
 		Probe: probeDTLS,
-		Open: func() func() protocol.Analyzer {
-			mem := new(Memory)
+		Open: func(records *protocol.Records) func() protocol.Analyzer {
+			mem := NewMemory(records)
 			return func() protocol.Analyzer {
 				return &datagrams{session: *NewSession(mem, 'd')}
 			}

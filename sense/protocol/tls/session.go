@@ -20,18 +20,16 @@ const (
 // Limits of a session and of what a shard remembers.
 const (
 	maxChain = 10
-	maxCerts = 128
+	maxCerts = 256
 	// maxMessage is the longest handshake message that is put together.
 	maxMessage = 64 << 10
 )
 
 // A Memory is what the sessions of one shard share: room for records, and
 // the certificates parsed lately, so that one shown a thousand times is read
-// once. What is remembered never shows in the output. The zero value is
-// ready.
+// once. What is remembered never shows in the output. Use NewMemory.
 type Memory struct {
-	tls     protocol.Slab[testudo.TLS]
-	x509    protocol.Slab[testudo.X509]
+	records *protocol.Records
 	strings protocol.Slab[string]
 	text    [128]byte // for a fingerprint under way
 	prints  printMemory
@@ -39,6 +37,9 @@ type Memory struct {
 	ring    [maxCerts][32]byte
 	next    int
 }
+
+// NewMemory returns an empty memory whose sessions write records of records.
+func NewMemory(records *protocol.Records) *Memory { return &Memory{records: records} }
 
 // certificate returns the parsed form of raw, shared: copy before change.
 func (m *Memory) certificate(raw []byte) *testudo.X509 {
@@ -135,7 +136,7 @@ func (s *Session) Established() { s.record().Established = true }
 // record returns the record under way, making it with the first message.
 func (s *Session) record() *testudo.TLS {
 	if s.rec == nil {
-		s.rec = s.mem.tls.New()
+		s.rec = s.mem.records.TLS()
 		s.rec.QUIC = s.transport == 'q'
 	}
 	return s.rec
@@ -333,12 +334,12 @@ func (s *Session) certificates(f *protocol.Flow, dir protocol.Dir, body []byte) 
 			f.Weird("ssl", "tls_certificate_malformed", "")
 			break
 		}
-		c := s.mem.x509.New()
-		*c = *s.mem.certificate(raw)
+		c, known := s.mem.records.X509(), s.mem.certificate(raw)
+		*c = *known
 		c.Time, c.UID, c.ID = f.Now, f.UID, f.ID
 		c.HostCert, c.ClientCert = n == 0 && !fromClient, fromClient
 		if n == 0 {
-			leaf = c
+			leaf = known
 		}
 		prints[n] = c.Fingerprint
 		n++

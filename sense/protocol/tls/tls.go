@@ -37,8 +37,8 @@ func Protocol() protocol.Protocol {
 		Over:  protocol.OverTCP,
 		Ports: []uint16{443, 465, 563, 636, 853, 989, 990, 992, 993, 995, 5061, 8443},
 		Probe: probe,
-		Open: func() func() protocol.Analyzer {
-			mem := new(Memory)
+		Open: func(records *protocol.Records) func() protocol.Analyzer {
+			mem := NewMemory(records)
 			return func() protocol.Analyzer {
 				return &analyzer{session: *NewSession(mem, 't')}
 			}

@@ -394,7 +394,7 @@ func BenchmarkHandshake(b *testing.B) {
 	leaf := makeCertificate(b, "bench.example", nil)
 	steps, _ := converse(b, &stdtls.Config{InsecureSkipVerify: true, ServerName: "bench.example", MaxVersion: 0x0303, NextProtos: []string{"h2"}},
 		&stdtls.Config{Certificates: []stdtls.Certificate{leaf}})
-	a := tls.Protocol().Open()()
+	a := tls.Protocol().Open(new(protocol.Records))()
 	var f protocol.Flow
 	host := &dropping{}
 	b.ReportAllocs()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/sense/protocol"
 )
 
 // selfMade makes a certificate signed by its own key.
@@ -182,7 +183,7 @@ func BenchmarkCertificate(b *testing.B) {
 	for _, m := range []struct {
 		name string
 		mem  func() *Memory
-	}{{"new", func() *Memory { return new(Memory) }}, {"known", func() func() *Memory { m := new(Memory); return func() *Memory { return m } }()}} {
+	}{{"new", func() *Memory { return NewMemory(new(protocol.Records)) }}, {"known", func() func() *Memory { m := NewMemory(new(protocol.Records)); return func() *Memory { return m } }()}} {
 		b.Run(m.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
