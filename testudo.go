@@ -100,15 +100,24 @@ func Entropy(b []byte) float64 {
 	for _, c := range b {
 		n[c]++
 	}
-	h, total := 0.0, float64(len(b))
+	sum := 0.0
 	for _, c := range n {
-		if c > 0 {
-			p := float64(c) / total
-			h -= p * math.Log2(p)
+		if c < len(nlogn) {
+			sum += nlogn[c]
+		} else {
+			sum += float64(c) * math.Log2(float64(c))
 		}
 	}
-	return h
+	return math.Log2(float64(len(b))) - sum/float64(len(b))
 }
+
+// nlogn is n times its binary logarithm.
+var nlogn = func() (t [128]float64) {
+	for n := 2; n < len(t); n++ {
+		t[n] = float64(n) * math.Log2(float64(n))
+	}
+	return t
+}()
 
 // UnmarshalText reads RFC 3339.
 func (t *Time) UnmarshalText(b []byte) error {

@@ -36,7 +36,9 @@ func TestCaptures(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real captures take a few seconds")
 	}
-	open := func(*protocol.Records) func() protocol.Analyzer { return func() protocol.Analyzer { return new(reader) } }
+	open := func(*protocol.Records) func() protocol.Analyzer {
+		return func() protocol.Analyzer { return new(reader) }
+	}
 	ps := []protocol.Protocol{
 		{Name: "ssl", Over: protocol.OverTCP, Open: open, Probe: func(_ testudo.ConnID, o, _ []byte) protocol.Verdict {
 			if len(o) > 1 && o[0] == 0x16 && o[1] == 3 {

@@ -222,6 +222,12 @@ func (s *Shard) remove(c *conn) {
 		}
 		c.talk = nil
 	}
+	if c.base != nil {
+		if len(s.bases) < 4096 {
+			s.bases = append(s.bases, c.base)
+		}
+		c.base = nil
+	}
 	s.conns.put(c)
 }
 

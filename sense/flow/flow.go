@@ -134,6 +134,7 @@ type Shard struct {
 	wheel wheel
 	lists [3]list // for eviction
 	talks []*talk // spare
+	bases []*baseline
 
 	dispatch dispatch
 	mem      memory

@@ -12,7 +12,7 @@ import (
 // host is what analyzers see of a shard.
 type host struct {
 	s    *Shard
-	text [maxStringLen]byte
+	text [maxLongString]byte
 }
 
 var _ protocol.Host = (*host)(nil)

@@ -54,11 +54,21 @@ func (s *Shard) report(c *conn, interim bool) {
 		s.stats.Reports--
 		s.stats.Interims++
 		if c.base == nil {
-			c.base = new(baseline)
+			c.base = s.newBase()
 		}
 		*c.base = now
 	}
 	s.emit(s.now, m)
+}
+
+func (s *Shard) newBase() *baseline {
+	n := len(s.bases)
+	if n == 0 {
+		return new(baseline)
+	}
+	b := s.bases[n-1]
+	s.bases = s.bases[:n-1]
+	return b
 }
 
 // maxReused is how many Conn records wait to be written anew.
@@ -306,18 +316,22 @@ func welford(n int, mean, m2, x float64) (float64, float64) {
 // New ones are written one behind the other, so that few are an allocation of
 // their own; a piece of text is short, as whoever keeps a string keeps it all.
 type intern struct {
-	sets [][2]string
-	text strings.Builder
+	sets  [][2]string
+	longs [][2]string
+	text  strings.Builder
 }
 
 const internSets, maxStringLen, textBytes = 1024, 128, 512
+
+// Longer strings, up to maxLongString bytes, have a smaller store of their own.
+const longSets, maxLongString = 32, 1024
 
 func (q *intern) of(b []byte) string {
 	if len(b) == 0 {
 		return ""
 	}
 	if len(b) > maxStringLen {
-		return string(b)
+		return q.long(b)
 	}
 	if q.sets == nil {
 		q.sets = make([][2]string, internSets)
@@ -328,6 +342,24 @@ func (q *intern) of(b []byte) string {
 	}
 	if set[1] != string(b) {
 		set[1] = q.add(b)
+	}
+	set[0], set[1] = set[1], set[0]
+	return set[0]
+}
+
+func (q *intern) long(b []byte) string {
+	if len(b) > maxLongString {
+		return string(b)
+	}
+	if q.longs == nil {
+		q.longs = make([][2]string, longSets)
+	}
+	set := &q.longs[hashOf(b)%longSets]
+	if set[0] == string(b) {
+		return set[0]
+	}
+	if set[1] != string(b) {
+		set[1] = string(b)
 	}
 	set[0], set[1] = set[1], set[0]
 	return set[0]

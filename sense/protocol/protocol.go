@@ -150,7 +150,7 @@ func (f *Flow) Weird(source, name, addl string) {
 // within a budget, so that what repeats costs no allocation.
 func (f *Flow) Intern(b []byte) string {
 	if len(b) > len(f.text) {
-		return f.host.Intern(bytes.Clone(b))
+		return f.host.Intern(bytes.Clone(b)) // a test's host, or too long to keep
 	}
 	// What goes through the interface must not drag callers' arrays to the heap.
 	return f.host.Intern(f.text[:copy(f.text[:], b)])

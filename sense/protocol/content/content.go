@@ -206,6 +206,22 @@ func ole(b []byte) string {
 	return "application/CDFV2"
 }
 
+// begins tells what a byte is by itself: 1 printable, 0 not, more the first of
+// several.
+var begins = func() (t [256]uint8) {
+	for c := range t {
+		switch {
+		case c >= ' ' && c < 0x7f || c == '\n' || c == '\r' || c == '\t':
+			t[c] = 1
+		case c >= 0xc2 && c <= 0xf4:
+			t[c] = more
+		}
+	}
+	return t
+}()
+
+const more = 2
+
 // Text returns the share of b that is printable: ASCII from space to tilde,
 // tab, line ends, and well-formed UTF-8 beyond. It is 0 for nothing. A rune
 // cut off by the end of b counts as printable.
@@ -216,14 +232,12 @@ func Text(b []byte) float64 {
 	n := 0
 	for i := 0; i < len(b); {
 		c := b[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c < 0x7f || c == '\n' || c == '\r' || c == '\t' {
-				n++
-			}
+		if k := begins[c]; k != more {
+			n += int(k)
 			i++
 			continue
 		}
-		if c < 0xc2 || c > 0xf4 { // begins no character
+		if i+1 < len(b) && b[i+1]&0xc0 != 0x80 { // cannot be a character
 			i++
 			continue
 		}
