@@ -62,6 +62,7 @@ type hostUse struct {
 }
 
 type host struct {
+	real  bool   // it took part in a conversation of two
 	index uint32 // nth host of ours
 	since testudo.Time
 	name  string
@@ -232,9 +233,10 @@ func (a *Annotator) Annotate(r testudo.Record) {
 	case c.RespLocal:
 		c.Host, c.Peer = resp, orig
 	}
-	a.seen(m, orig, c.OrigLocal)
-	if answered(r) {
-		a.seen(m, resp, c.RespLocal)
+	real := answered(r)
+	a.seen(m, orig, c.OrigLocal, real)
+	if real {
+		a.seen(m, resp, c.RespLocal, true)
 	}
 	c.HostsSeen = a.hosts.Len()
 	a.learn(r, m)
@@ -264,12 +266,19 @@ func isGroup(a netip.Addr) bool {
 	return !a.IsValid() || a.IsMulticast() || a.IsUnspecified() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-func (a *Annotator) seen(m *testudo.Meta, addr netip.Addr, local bool) {
+// seen notes a host of ours. One that got or gave an answer is real; sources
+// that never did may be forged, and give way first.
+func (a *Annotator) seen(m *testudo.Meta, addr netip.Addr, local, real bool) {
 	if !local || isGroup(addr) {
 		return
 	}
-	if h, isNew := a.hosts.Put(addr); isNew {
+	h, isNew := a.hosts.Put(addr)
+	if isNew {
 		h.index, h.since = uint32(a.hosts.Len()+a.hosts.Shed()), m.Time
+	}
+	if real && !h.real {
+		h.real = true
+		a.hosts.Keep(addr, true)
 	}
 }
 

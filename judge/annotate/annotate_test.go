@@ -325,3 +325,18 @@ func TestIsLocal(t *testing.T) {
 		t.Error("no address is local")
 	}
 }
+
+// TestForgedHosts holds that sources out of our own networks that never get
+// an answer do not push out hosts that did.
+func TestForgedHosts(t *testing.T) {
+	a := annotator(64)
+	a.Annotate(conn(0, 1, "10.0.0.5:4000", "192.0.2.1:443"))
+	for i := range 1000 {
+		r := conn(1, testudo.UID(i+2), fmt.Sprintf("10.9.%d.%d:4000", i/250, i%250), "192.0.2.1:443")
+		r.State, r.RespPkts = "S0", 0
+		a.Annotate(r)
+	}
+	if h := a.hosts.Peek(addr("10.0.0.5")); h == nil || h.since != at(0) {
+		t.Error("the host was forgotten")
+	}
+}
