@@ -258,8 +258,16 @@ func (m *memory) judge(k seriesKey, s *series, h *host, last bool, out *detector
 	out.Claim(s.claim(k, weigh(k, s, h, true)))
 }
 
+// likely and sure are the probabilities from which judge/incident makes a
+// sighting medium, so that a person is asked, and high: a claim that crosses
+// one of them is news there. The rooms may not import each other.
+const (
+	likely = 0.55
+	sure   = 0.9
+)
+
 // grade is the step at which a person is asked, or asked at once.
-func grade(score float64) int { return b2i(score >= 0.5) + b2i(score >= 0.9) }
+func grade(score float64) int { return b2i(score >= likely) + b2i(score >= sure) }
 
 // Tick implements detector.Memory: at the end every series is weighed with
 // its last numbers.

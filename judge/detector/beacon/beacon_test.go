@@ -157,6 +157,15 @@ func TestCurve(t *testing.T) {
 	}
 }
 
+// The steps are those of judge/incident, where a person is asked from 0.55.
+func TestGrade(t *testing.T) {
+	for score, want := range map[float64]int{0.33: 0, 0.5: 0, 0.549: 0, 0.55: 1, 0.899: 1, 0.9: 2, 1: 2} {
+		if got := grade(score); got != want {
+			t.Errorf("grade(%v) is %d, want %d", score, got, want)
+		}
+	}
+}
+
 // A conversation that tells nothing new costs no allocation.
 func TestObserveAllocates(t *testing.T) {
 	d := Detector()
