@@ -126,7 +126,8 @@ func keyOf(m *testudo.Meta) seriesKey {
 type host struct {
 	served  int // conns from outside that it answered
 	hour    int64
-	hours   int // different hours in which it did something
+	hours   int  // different hours in which it did something
+	named   bool // it was seen to use a name
 	prints  [12]print
 	printed int // fingerprints met, remembered or not
 }
@@ -203,10 +204,11 @@ func (m *memory) moving(r testudo.Record, h *host, out *detector.Out) {
 func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 	meta := r.Base()
 	h, _ := m.hosts.Put(meta.About.Host)
-	if at := int64(meta.Time) / int64(time.Hour); at > h.hour {
+	if at := hourOf(meta.Time); at > h.hour {
 		h.hour = at
 		h.hours++
 	}
+	h.named = h.named || meta.About.Outbound && meta.About.Name != ""
 	if c, ok := r.(*testudo.Conn); ok && !meta.About.Outbound {
 		if !meta.About.OrigLocal && c.RespPkts > 0 {
 			h.served++

@@ -166,6 +166,23 @@ func TestGrade(t *testing.T) {
 	}
 }
 
+// A program that polls, and of which nothing else is known, is not asked about
+// at any pace, named or on a network where no names are seen.
+func TestPollerAlone(t *testing.T) {
+	for _, every := range []string{"2s", "10s", "60s", "300s", "1800s"} {
+		for _, name := range []string{"ServerName=a.example", ""} {
+			trace := "local 10.0.0.0/8\n" +
+				"0s 40x" + every + " ssl 10.0.0.7:5{i} 203.0.113.20:443 tcp UID=p{n} Version=TLSv13 " + name + "\n" +
+				"0s 40x" + every + " conn 10.0.0.7:5{i} 203.0.113.20:443 tcp UID=p{n} State=SF OrigBytes=700 RespBytes=900 OrigPkts=8 RespPkts=8"
+			for _, s := range detectortest.Run(Detector(), detectortest.Parse(t, trace), 1, 4096) {
+				if s.Score() > 0.45 {
+					t.Errorf("every %s %s: score %.3f\n%v", every, name, s.Score(), s.Reasons)
+				}
+			}
+		}
+	}
+}
+
 // A conversation that tells nothing new costs no allocation.
 func TestObserveAllocates(t *testing.T) {
 	d := Detector()

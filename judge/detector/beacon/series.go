@@ -228,13 +228,16 @@ func (s *series) beat(t testudo.Time, up, down int64, uid testudo.UID) {
 	s.last, s.event = t, t
 	s.file(report{t, clamp(up), clamp(down)})
 	s.beats++
-	if h := int64(t) / int64(time.Hour); h != s.hour {
+	if h := hourOf(t); h != s.hour {
 		s.hour = h
 		s.hours++
 		s.clock |= 1 << (h % 24)
 	}
 	s.keepUID(uid)
 }
+
+// hourOf numbers the hours.
+func hourOf(t testudo.Time) int64 { return int64(t) / int64(time.Hour) }
 
 // file puts a report where it is kept.
 func (s *series) file(r report) {
