@@ -60,7 +60,7 @@ func Detector() detector.Detector {
 			return &memory{
 				series: detector.NewTable[seriesKey, series](entries),
 				hosts:  detector.NewTable[netip.Addr, host](entries),
-				keyed:  detector.NewTable[testudo.UID, uint64](max(1, entries/8)),
+				joint:  detector.NewTable[testudo.UID, joint](max(1, entries/8)),
 			}
 		},
 	}
@@ -108,8 +108,17 @@ type seriesKey struct {
 	port    uint16
 	via     testudo.Proto
 	inbound bool // the place comes to our host
-	byKey   bool // place is a server's key, whatever its names and addresses
+	by      mark
 }
+
+// mark is what the reports of a series have in common.
+type mark uint8
+
+const (
+	byPlace mark = iota // they go to one place
+	byKey               // one server's key answers, whatever its names and addresses
+	byPrint             // one client of the host makes them, wherever they go
+)
 
 func keyOf(m *testudo.Meta) seriesKey {
 	c := &m.About
@@ -165,39 +174,7 @@ func (h *host) peculiar(hash uint64) bool {
 type memory struct {
 	series *detector.Table[seriesKey, series]
 	hosts  *detector.Table[netip.Addr, host]
-	keyed  *detector.Table[testudo.UID, uint64] // conversations with a key that is met in several places
-}
-
-// moving takes a record of a server that shows a key of its own making in
-// several places: its reports are one rhythm, wherever it stands today.
-func (m *memory) moving(r testudo.Record, h *host, out *detector.Out) {
-	meta := r.Base()
-	var place uint64
-	if t, ok := r.(*testudo.TLS); ok && t.Leaf != nil && t.Leaf.SelfSigned && meta.About.KeyPeers >= 2 {
-		p, _ := m.keyed.Put(meta.UID)
-		place = detector.NameKey(t.Leaf.KeyPrint)
-		*p = place
-	} else if p := m.keyed.Peek(meta.UID); p != nil {
-		place = *p
-	} else {
-		return
-	}
-	k := seriesKey{host: meta.About.Host, place: place, port: meta.ID.Resp.Port(), via: meta.ID.Proto, byKey: true}
-	s, isNew := m.series.Put(k)
-	if isNew {
-		s.begin(meta, h)
-	}
-	s.context(meta)
-	before := s.beats
-	switch r := r.(type) {
-	case *testudo.Conn:
-		s.conn(r)
-	case *testudo.TLS:
-		s.tls(r)
-	}
-	if s.due(before) {
-		m.judge(k, s, h, false, out)
-	}
+	joint  *detector.Table[testudo.UID, joint] // conversations that belong to a series of several places
 }
 
 // Observe implements detector.Memory.
@@ -229,26 +206,24 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 		s.http(r)
 	case *testudo.TLS:
 		s.tls(r)
-		if p := r.JA4; p != "" {
+		if p := r.ClientPrint(); p != "" {
 			s.print = detector.NameKey(p)
-			h.greet(s.print, k.place)
-		} else if r.JA3 != "" {
-			s.print = detector.NameKey(r.JA3)
 			h.greet(s.print, k.place)
 		}
 	}
 	if s.due(before) {
 		m.judge(k, s, h, false, out)
 	}
-	m.moving(r, h, out)
+	m.join(r, h, out)
 }
 
 // judge weighs a series and claims it where that tells something new.
 func (m *memory) judge(k seriesKey, s *series, h *host, last bool, out *detector.Out) {
 	s.judged, s.pulsed = s.beats, s.pulse.Count
-	odds := weigh(k, s, h, false).Logit()
+	v := weigh(k, s, h, false)
+	odds := v.Logit()
 	m.series.Keep(k, odds >= worthKeeping)
-	if odds < tell && s.claimed == 0 {
+	if s.claimed == 0 && (odds < tell || m.toldElsewhere(k, s)) || k.by == byPrint && !m.roams(k, s, h, &v) {
 		return
 	}
 	score := testudo.Probability(odds)
@@ -293,7 +268,7 @@ func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 }
 
 // Shed implements detector.Memory.
-func (m *memory) Shed() int { return m.series.Shed() + m.hosts.Shed() + m.keyed.Shed() }
+func (m *memory) Shed() int { return m.series.Shed() + m.hosts.Shed() + m.joint.Shed() }
 
 // isAddress tells whether an HTTP Host header is an address and no name.
 func isAddress(host string) bool {

@@ -168,15 +168,19 @@ func (s *series) rarity(v *verdict, k seriesKey, h *host) (e detector.Evidence) 
 	if c.Known < settled || h.hours < lived || k.inbound {
 		return e
 	}
+	it, goes := "it", "goes there"
+	if k.by == byPrint {
+		it, goes = "such a client", "has it"
+	}
 	fresh := s.began >= settled && s.lived >= lived
 	switch {
 	case fresh:
-		v.sayOdd(&e, 0.8, "nobody here used it in the first %s of watching", watched(s.began))
+		v.sayOdd(&e, 0.8, "nobody here used %s in the first %s of watching", it, watched(s.began))
 	case s.began < atOnce || s.lived <= 2:
-		e.Say(-1.5, "it was in use when watching began, %s before", watched(c.Known))
+		e.Say(-1.5, "%s was in use when watching began, %s before", it, watched(c.Known))
 	}
 	if c.PeerHosts <= 1 && c.HostsSeen >= 8 {
-		e.Say(0.5, "of %d hosts here only this one goes there", c.HostsSeen)
+		e.Say(0.5, "of %d hosts here only this one %s", c.HostsSeen, goes)
 	}
 	if fresh && h.served >= serving {
 		e.Say(2.3, "a machine that serves others (%d visits answered) has taken up a new habit", h.served)
@@ -264,9 +268,22 @@ func (s *series) content(v *verdict) (e detector.Evidence) {
 	return e
 }
 
+// rotation is the log-likelihood ratio of one rhythm going to so many
+// unrelated places; makers' clients have a second one now and then.
+var rotation = curve{{1, 0}, {2, 0.4}, {4, 1.5}, {8, 2.2}}
+
 func (s *series) company(v *verdict) (e detector.Evidence) {
 	e = v.Evidence()
 	c := &s.about
+	if t := s.tour; t != nil {
+		sites := t.sites()
+		w := rotation.at(float64(sites))
+		if c.Known < settled {
+			w /= 2 // who has which client is not known yet
+		}
+		v.odd = v.odd || sites >= 3 && c.Known >= settled
+		e.Say(w, "one client, which %d of %d hosts here have, reports to %s in turn, to none more than %d of %d times", t.hosts, c.HostsSeen, t.places(), t.most(), s.beats)
+	}
 	if s.crypto.selfMade && s.crypto.keyPeers >= 2 {
 		v.sayOdd(&e, 2.5, "the same key was shown to our hosts at %d different places, one of them %s", s.crypto.keyPeers, s.crypto.keyAlso)
 	}
