@@ -228,7 +228,7 @@ func (s *series) secrecy(v *verdict, h *host) (e detector.Evidence) {
 	if s.print != 0 && h.peculiar(s.print) {
 		e.Say(0.4, "the host greets no other server with this fingerprint")
 	}
-	if c.handshakes >= minBeats && c.resumed == 0 && v.rhythm.median < 30 && v.rhythm.median > 0 && !v.inside {
+	if s.tour == nil && c.handshakes >= minBeats && c.resumed == 0 && v.rhythm.median < 30 && v.rhythm.median > 0 && !v.inside {
 		e.Say(1, "%d full handshakes one after the other, none resumed nor kept open", c.handshakes)
 	}
 	return e
@@ -269,8 +269,9 @@ func (s *series) content(v *verdict) (e detector.Evidence) {
 }
 
 // rotation is the log-likelihood ratio of one rhythm going to so many
-// unrelated places; makers' clients have a second one now and then.
-var rotation = curve{{1, 0}, {2, 0.4}, {4, 1.5}, {8, 2.2}}
+// unrelated domains or addresses: a maker's client goes to several names of
+// one, and to a second one now and then.
+var rotation = curve{{1, -1}, {2, -0.5}, {3, 0.5}, {4, 1.5}, {8, 2.2}}
 
 func (s *series) company(v *verdict) (e detector.Evidence) {
 	e = v.Evidence()
