@@ -18,8 +18,9 @@ const (
 	// unrelated visits look regular by chance when they are few.
 	minRoam = 12
 	// roamSpread, roamUp and roamDown bound the spread of gaps (a uniform
-	// jitter of 70 %) and of sizes; answers hold certificates, which differ.
-	roamSpread, roamUp, roamDown = 0.36, 0.1, 0.4
+	// jitter of 70 %) and of sizes: tasks and results differ a little, answers
+	// hold certificates, which differ more.
+	roamSpread, roamUp, roamDown = 0.36, 0.25, 0.4
 	// company is how many hosts must be seen before "few have this client"
 	// says something.
 	company = 8
