@@ -82,6 +82,12 @@ type Context struct {
 	KeyPeers int
 	KeyAlso  string
 
+	// PrintHosts is, on a TLS record, how many machines of ours have shown
+	// the client's fingerprint until now, this one included; PrintSince when
+	// the first one did. 0 where no fingerprint shows.
+	PrintHosts int
+	PrintSince Time
+
 	// Hits are indicators that match anything in the record.
 	Hits []Hit
 }

@@ -45,6 +45,7 @@ type Annotator struct {
 	visitors *detector.Table[netip.Addr, testudo.Time] // who comes to us, since when
 	domains  *detector.Table[string, registered]       // of a name
 	keys     *detector.Table[string, keyPlaces]        // where a server's key was met, by its print
+	prints   *detector.Table[string, use]              // which hosts show a client's fingerprint
 }
 
 type pair struct{ host, addr netip.Addr }
@@ -146,6 +147,7 @@ func New(cfg Config) *Annotator {
 		visitors: detector.NewTable[netip.Addr, testudo.Time](n),
 		domains:  detector.NewTable[string, registered](n),
 		keys:     detector.NewTable[string, keyPlaces](n),
+		prints:   detector.NewTable[string, use](n),
 	}
 }
 
@@ -206,7 +208,7 @@ func (a *Annotator) NameOf(addr netip.Addr) string {
 
 // Shed returns how many entries fell to the budget.
 func (a *Annotator) Shed() int {
-	return a.hosts.Shed() + a.names.Shed() + a.anyName.Shed() + a.uses.Shed() + a.pairs.Shed()
+	return a.hosts.Shed() + a.names.Shed() + a.anyName.Shed() + a.uses.Shed() + a.pairs.Shed() + a.prints.Shed()
 }
 
 // Watched returns how long traffic was watched, long silences apart.
@@ -377,6 +379,9 @@ func (a *Annotator) describePeer(r testudo.Record, m *testudo.Meta) {
 		k, _ := a.keys.Put(t.Leaf.KeyPrint)
 		c.KeyPeers, c.KeyAlso = k.add(dest)
 	}
+	if t, ok := r.(*testudo.TLS); ok && c.OrigLocal {
+		a.describeClient(t)
+	}
 	if !c.Outbound || turned(r) {
 		a.describeVisitor(m)
 		return
@@ -393,6 +398,21 @@ func (a *Annotator) describePeer(r testudo.Record, m *testudo.Meta) {
 		}
 	}
 	c.PeerHosts, c.PeerSince, c.HostSince = max(1, u.count), min(u.since, m.Time), min(*since, m.Time)
+}
+
+// describeClient tells how many of our hosts have a client like t's.
+func (a *Annotator) describeClient(t *testudo.TLS) {
+	c, print := &t.About, t.ClientPrint()
+	h := a.hosts.Peek(c.Host)
+	if print == "" || h == nil {
+		return
+	}
+	u, isNew := a.prints.Put(print)
+	if isNew {
+		u.since = t.Time
+	}
+	u.add(h.index)
+	c.PrintHosts, c.PrintSince = u.count, min(u.since, t.Time)
 }
 
 // describeVisitor keeps those who come to us apart from those we go to: their
@@ -449,8 +469,9 @@ func (u *use) add(index uint32) {
 		}
 		u.few = nil
 	}
-	u.mark(index)
-	u.count = u.linear()
+	if u.mark(index) {
+		u.count = u.linear()
+	}
 }
 
 // Domain returns the registered domain of name by the public suffix list, or
