@@ -45,12 +45,17 @@ func (z *zone) weighNames(v *detector.Verdict, k zoneKey) {
 // weighAnswers judges by the better of two ways to carry data back: in the
 // data of answers, or in addresses that are none.
 func (z *zone) weighAnswers(v *detector.Verdict) {
-	data := (0.8*math.Log2(1+z.replied) + 0.7*math.Log2(max(1, z.down/64))) * min(1, z.replied/6)
+	data := answerWeight(z.replied, z.down)
 	if z.spread >= 8 && z.visits == 0 && z.coded*2 >= float64(z.asked()) && data < 3.5 {
 		v.Add(testudo.Content, 3.5+min(1.5, math.Log2(float64(z.spread)/8)/2), "addresses in answers lie all over the Internet (%d different first bytes) and none was visited", z.spread)
 		return
 	}
 	v.Add(testudo.Content, min(5.5, data), "%s different answers look encoded; %.0f%% of the questions are of types that hosts seldom ask", number(z.replied), 100*float64(z.odd)/float64(z.n))
+}
+
+// answerWeight weighs different answers that look encoded, with their bytes.
+func answerWeight(replied, down float64) float64 {
+	return (0.8*math.Log2(1+replied) + 0.7*math.Log2(max(1, down/64))) * min(1, replied/6)
 }
 
 // weighVolume judges what one host could have carried: a service that all ask
