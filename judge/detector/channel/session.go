@@ -200,111 +200,57 @@ func (s *session) weigh(k *scale, p *pair) {
 	s.weighClient(k)
 	s.weighBodies(k)
 	s.weighShape(k)
-	if s.media > 0 && 2*s.media >= s.answers {
-		if k.put(testudo.Innocence, -1.5) {
-			k.say(testudo.Innocence, "%d of %d answers are pictures, sound or video", s.media, s.answers)
-		}
-	}
-	if s.carried == 0 && s.drawn == 0 && s.falseText == 0 && s.requests > 1 {
-		if k.put(testudo.Innocence, -1) {
-			k.say(testudo.Innocence, "it only reads: no query, cookie or post that could carry an answer out")
-		}
-	}
-	if s.bare > 0 && !p.bothOurs {
-		if k.put(testudo.Naming, 1.5) {
-			k.say(testudo.Naming, "%d of %d requests name a bare address instead of a host", s.bare, s.requests)
-		}
-	}
+	k.when(s.media > 0 && 2*s.media >= s.answers, testudo.Innocence, -1.5, "%d of %d answers are pictures, sound or video", s.media, s.answers)
+	k.when(s.carried == 0 && s.drawn == 0 && s.falseText == 0 && s.requests > 1, testudo.Innocence, -1, "it only reads: no query, cookie or post that could carry an answer out")
+	k.when(s.bare > 0 && !p.bothOurs, testudo.Naming, 1.5, "%d of %d requests name a bare address instead of a host", s.bare, s.requests)
 }
 
 func (s *session) weighClient(k *scale) {
 	switch {
 	case 2*s.forged[naked] >= s.requests:
-		if k.put(testudo.Content, 2) {
-			k.say(testudo.Content, "the client calls itself a browser but says neither what it accepts nor in which language, in %d of %d requests", s.forged[naked], s.requests)
-		}
+		k.add(testudo.Content, 2, "the client calls itself a browser but says neither what it accepts nor in which language, in %d of %d requests", s.forged[naked], s.requests)
 	case 2*(s.forged[naked]+s.forged[careless]) >= s.requests:
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "the client calls itself a browser but names no language and no encoding, in %d of %d requests", s.forged[naked]+s.forged[careless], s.requests)
-		}
+		k.add(testudo.Content, 1, "the client calls itself a browser but names no language and no encoding, in %d of %d requests", s.forged[naked]+s.forged[careless], s.requests)
 	case s.mute > 0 && s.mute == s.requests:
-		if k.put(testudo.Content, 0.8) {
-			k.say(testudo.Content, "the client says neither its name nor what it accepts")
-		}
+		k.add(testudo.Content, 0.8, "the client says neither its name nor what it accepts")
 	case s.odd:
-		if k.put(testudo.Content, 1.2) {
-			k.say(testudo.Content, "the client's name looks drawn by lot")
-		}
+		k.add(testudo.Content, 1.2, "the client's name looks drawn by lot")
 	}
-	if s.sudden > 0 {
-		if k.put(testudo.Content, 0.7) {
-			k.say(testudo.Content, "%d posts of a browser that say no page they come from", s.sudden)
-		}
-	}
-	if s.selfMade > 0 {
-		if k.put(testudo.Content, 1.5) {
-			k.say(testudo.Content, "%d requests claim to come from the very page they ask for, which was never asked for before", s.selfMade)
-		}
-	}
+	k.when(s.sudden > 0, testudo.Content, 0.7, "%d posts of a browser that say no page they come from", s.sudden)
+	k.when(s.selfMade > 0, testudo.Content, 1.5, "%d requests claim to come from the very page they ask for, which was never asked for before", s.selfMade)
 	if s.presented > 0 && s.forged[honest] < s.requests {
 		w := 0.7
 		if s.cookie >= 128 {
 			w = 1.5
 		}
-		if k.put(testudo.Content, w) {
-			k.say(testudo.Content, "%d requests carry a cookie (up to %d bytes) that the server was not seen to set", s.presented, s.cookie)
-		}
+		k.add(testudo.Content, w, "%d requests carry a cookie (up to %d bytes) that the server was not seen to set", s.presented, s.cookie)
 	}
 }
 
 func (s *session) weighBodies(k *scale) {
-	if s.falseText > 0 {
-		if k.put(testudo.Content, 2.5) {
-			k.say(testudo.Content, "%d answers claim to be text but are random bytes, as of something encrypted", s.falseText)
-		}
-	}
+	k.when(s.falseText > 0, testudo.Content, 2.5, "%d answers claim to be text but are random bytes, as of something encrypted", s.falseText)
 	if s.opaque > 0 {
-		if k.put(testudo.Content, 1.5) {
-			k.say(testudo.Content, "%d posts of random bytes under no honest type", s.opaque)
-		}
+		k.add(testudo.Content, 1.5, "%d posts of random bytes under no honest type", s.opaque)
 	} else if s.coded > 0 && (s.bare > 0 || s.forged[honest] < s.requests) {
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "%d posts of encoded text", s.coded)
-		}
+		k.add(testudo.Content, 1, "%d posts of encoded text", s.coded)
 	}
-	if s.answered > 0 {
-		if k.put(testudo.Content, 1.5) {
-			k.say(testudo.Content, "%d answers claim to be pages but are one word of encoded text", s.answered)
-		}
-	}
-	if s.raw >= 2 && s.opaque == 0 {
-		if k.put(testudo.Content, 0.8) {
-			k.say(testudo.Content, "%d posts of raw bytes from what calls itself a browser", s.raw)
-		}
-	}
+	k.when(s.answered > 0, testudo.Content, 1.5, "%d answers claim to be pages but are one word of encoded text", s.answered)
+	k.when(s.raw >= 2 && s.opaque == 0, testudo.Content, 0.8, "%d posts of raw bytes from what calls itself a browser", s.raw)
 	if s.refused >= 2 {
 		w := 1.0
 		if s.refused > 2 {
 			w = 1.5
 		}
-		if k.put(testudo.Content, w) {
-			k.say(testudo.Content, "%d posts went to what the server says is not there, yet its answer is no error page but binary or encoded", s.refused)
-		}
+		k.add(testudo.Content, w, "%d posts went to what the server says is not there, yet its answer is no error page but binary or encoded", s.refused)
 	}
-	if s.drawn >= 2 && 2*s.drawn >= s.requests {
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "%d of %d requests ask for paths or with queries that look drawn by lot", s.drawn, s.requests)
-		}
-	}
+	k.when(s.drawn >= 2 && 2*s.drawn >= s.requests, testudo.Content, 1, "%d of %d requests ask for paths or with queries that look drawn by lot", s.drawn, s.requests)
 }
 
 // weighShape looks at the session as a whole: few things asked for again and
 // again, nothing led there, the answers alike.
 func (s *session) weighShape(k *scale) {
 	if w := s.gaps.weight(); w > 0 {
-		if k.put(testudo.Timing, w) {
-			k.say(testudo.Timing, "%d requests about every %.1f s (deviation %.0f %%)", s.gaps.count, s.gaps.mean, 100*s.gaps.jitter())
-		}
+		k.add(testudo.Timing, w, "%d requests about every %.1f s (deviation %.0f %%)", s.gaps.count, s.gaps.mean, 100*s.gaps.jitter())
 	}
 	switch {
 	case s.requests >= polls && s.referred == 0 && s.pathCount <= len(s.paths) && s.steady() >= 0.5:
@@ -312,13 +258,9 @@ func (s *session) weighShape(k *scale) {
 		if s.requests >= 2*polls {
 			w = 1.5
 		}
-		if k.put(testudo.Volume, w) {
-			k.say(testudo.Volume, "%d requests for %d paths, none led there by another page, %.0f %% of the answers of one size", s.requests, s.pathCount, 100*s.steady())
-		}
+		k.add(testudo.Volume, w, "%d requests for %d paths, none led there by another page, %.0f %% of the answers of one size", s.requests, s.pathCount, 100*s.steady())
 	case s.posts >= 2 && s.gets == 0 && s.referred == 0:
-		if k.put(testudo.Volume, 0.9) {
-			k.say(testudo.Volume, "%d posts, and never a page asked for", s.posts)
-		}
+		k.add(testudo.Volume, 0.9, "%d posts, and never a page asked for", s.posts)
 	}
 }
 
