@@ -135,7 +135,7 @@ func (p *pair) claimSession(k ends, s *testudo.Sighting) {
 	if w.gaps.weight() > 0 {
 		s.Title = fmt.Sprintf("%s reports to %s about every %.0f s", k.host, p.called(k.peer), w.gaps.mean)
 	}
-	if 2*w.forged[honest] < w.requests {
+	if 2*w.forged[honest] < w.requests || w.alone(p) {
 		s.Title += ", posing as a browser"
 		s.Techniques = append(s.Techniques, "T1036")
 	}
