@@ -56,6 +56,9 @@ type Context struct {
 	// registered it.
 	QueryDomain string
 	QueryPublic bool
+	// QueryUsers is, on a DNS record, how many of our hosts have gone to a
+	// place of that domain until now; -1 where nobody was seen to go anywhere.
+	QueryUsers int
 
 	// HostsSeen is how many machines of ours exist in this traffic so far,
 	// PeerHosts how many of them have used Peer (its Domain where known)

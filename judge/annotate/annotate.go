@@ -314,10 +314,22 @@ func (a *Annotator) labelFlow(uid testudo.UID, name, by string) {
 	l.by = by
 }
 
+// users returns how many of our hosts have gone to domain.
+func (a *Annotator) users(domain string) int {
+	if a.uses.Len() == 0 {
+		return -1
+	}
+	if u := a.uses.Peek(place{domain: domain}); u != nil && domain != "" {
+		return max(1, u.count)
+	}
+	return 0
+}
+
 func (a *Annotator) learnDNS(r *testudo.DNS, m *testudo.Meta) {
 	if r.Query != "" {
 		d := a.registered(r.Query)
 		m.About.QueryDomain, m.About.QueryPublic = d.domain, d.public
+		m.About.QueryUsers = a.users(d.domain)
 	}
 	if !r.Answered {
 		return

@@ -32,14 +32,12 @@ func Spread() detector.Detector {
 		Name: "tunnel-spread", Needs: []string{"dns"},
 		Habit: window, Slow: "slow tunnels over many domains",
 		Route: func(r testudo.Record) (uint64, bool) {
-			switch r := r.(type) {
-			case *testudo.DNS:
-				k, ok := keyOf(r)
-				return 0, ok && k.domain != ""
-			case *testudo.Conn:
-				return 0, visits(r)
+			q, ok := r.(*testudo.DNS)
+			if !ok {
+				return 0, false
 			}
-			return 0, false
+			k, ok := keyOf(q)
+			return 0, ok && k.domain != ""
 		},
 		New: func(entries int) detector.Memory {
 			return &spread{
@@ -86,15 +84,9 @@ func (s *series) add(domain string) {
 
 // Observe implements detector.Memory.
 func (m *spread) Observe(r testudo.Record, out *detector.Out) {
-	switch r := r.(type) {
-	case *testudo.DNS:
-		m.question(r, out)
-	case *testudo.Conn:
-		m.visited = true
-		if z := m.domains.Peek(r.About.Domain); z != nil {
-			z.visits++
-		}
-	}
+	q := r.(*testudo.DNS)
+	m.visited = m.visited || q.About.QueryUsers >= 0
+	m.question(q, out)
 }
 
 func (m *spread) question(r *testudo.DNS, out *detector.Out) {
@@ -111,6 +103,7 @@ func (m *spread) question(r *testudo.DNS, out *detector.Out) {
 		z.renew(r.Time)
 	}
 	z.add(k, r)
+	z.visits = max(0, r.About.QueryUsers)
 	host := endsOf(r).client
 	if !full || z.distinct < 2 || z.isResolver(host) {
 		return
