@@ -60,9 +60,9 @@ type Config struct {
 	Progress func(Progress)
 	// Rewrite may change a packet after it was decoded; for the benchmark.
 	Rewrite func(*packet.Packet)
-	// Seen is called with the number of frames read when an epoch has passed
-	// through all stages; for the benchmark.
-	Seen func(frames int64)
+	// Seen is called with the number of frames read, and of conversations in
+	// the table, when an epoch has passed through all stages; for the benchmark.
+	Seen func(frames int64, live int)
 }
 
 // RecordSource is an input of records that another sensor wrote, in order of
@@ -203,6 +203,7 @@ func (e *engine) pass(ep *epoch, g *judging) bool {
 	}
 	e.reader.recycle(ep)
 	b.items = e.sense.take(g.empty(), b.limit)
+	b.live = e.sense.live()
 	e.stages.Sense += time.Since(t)
 	return g.put(b)
 }

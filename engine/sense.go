@@ -106,6 +106,14 @@ func (s *sense) held() (n int) {
 	return n
 }
 
+// live returns how many conversations are in the table.
+func (s *sense) live() (n int) {
+	for _, f := range s.shards {
+		n += f.Live()
+	}
+	return n
+}
+
 func (s *sense) summarise(sum *testudo.Summary) {
 	var shed [2]int64
 	for i := range s.shards {

@@ -173,6 +173,9 @@ func (s *Shard) Stats() Stats {
 	return t
 }
 
+// Live returns how many conns are in the table.
+func (s *Shard) Live() int { return s.conns.live }
+
 // Packet takes in one packet. Timers that are due by p.Clock run first.
 func (s *Shard) Packet(p *packet.Packet) {
 	var l look
