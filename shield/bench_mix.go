@@ -15,9 +15,9 @@ import (
 // mixSeed is the seed of the mix: every run measures the same traffic.
 const mixSeed = 1
 
-// connsPerFlow is how many conns the table may hold for each conversation that
-// is open: the short ones over UDP stay there for a minute.
-const connsPerFlow = 4
+// ConnsPerFlow is how many conns a table needs room for, for each conversation
+// of a mix that is open: the short ones over UDP stay there for a minute.
+const ConnsPerFlow = 4
 
 // runMix measures an ordinary mix.
 func (b Bench) runMix(ctx context.Context) (Measured, error) {
@@ -28,7 +28,6 @@ func (b Bench) runMix(ctx context.Context) (Measured, error) {
 	}
 	own := liveHeap() - before
 	frames := &mixFrames{mix: mix, warm: mix.Warm(), limit: b.For}
-	b.Budgets.Conns = max(b.Budgets.Conns, connsPerFlow*b.Flows)
 	m := &meterBench{warm: frames.warm, used: processorTime(), last: frames.over.Load}
 	out, err := b.measure(ctx, m, frames, nil)
 	out.Rounds, out.CaptureBytes = 1, own

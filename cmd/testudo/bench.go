@@ -44,6 +44,10 @@ func (a *app) benchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if path == "" {
+				set.Budgets.Conns = max(set.Budgets.Conns, shield.ConnsPerFlow*flows)
+				limitMemory(set.Budgets.Conns)
+			}
 			stop, err := startProfile(profile)
 			if err != nil {
 				return exitError{exitUsage, err}
