@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"runtime/pprof"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -24,6 +25,8 @@ type Bench struct {
 	Stdin io.Reader // what the path "-" means
 	Flows int
 	For   time.Duration
+	// Profile takes a processor profile of the steady state; nil for none.
+	Profile io.Writer
 }
 
 // Measured is what Bench found. Rates are of the steady state: the first
@@ -69,7 +72,7 @@ func (b Bench) Run(ctx context.Context) (Measured, error) {
 		return Measured{}, err
 	}
 	loop := &loop{rec: in, limit: b.For}
-	m := &meterBench{warm: in.n, used: processorTime()}
+	m := &meterBench{warm: in.n, used: processorTime(), profile: b.Profile}
 	out, err := b.measure(ctx, m, loop, loop.rewrite)
 	out.Rounds, out.CaptureBytes = int(loop.round)+1, in.size
 	out.GbitPerS = out.PacketsPerS * float64(loop.bytes) / float64(max(1, loop.count)) * 8 / 1e9
@@ -240,6 +243,9 @@ type meterBench struct {
 	live   int
 	held   int64 // of the heap, at the end
 	out    Measured
+
+	profile   io.Writer
+	profiling bool
 }
 
 // seen begins the measurement when the tables have grown, and ends it when no
@@ -250,11 +256,13 @@ func (m *meterBench) seen(frames int64, live int) {
 		m.live = live
 	}
 	if !m.began && m.total >= m.warm {
-		m.began, m.start, m.frames = true, time.Now(), m.total
+		m.began, m.frames = true, m.total
 		runtime.GC()
 		runtime.ReadMemStats(&m.mem)
-		m.steady = processorTime()
-		m.start = time.Now()
+		if m.profile != nil {
+			m.profiling = pprof.StartCPUProfile(m.profile) == nil
+		}
+		m.steady, m.start = processorTime(), time.Now()
 	}
 	if m.last != nil && !m.ended && m.last() {
 		m.ended = true
@@ -274,6 +282,9 @@ func (m *meterBench) result(whole time.Duration, workers int) Measured {
 // steady.
 func (m *meterBench) take(whole time.Duration) {
 	out := &m.out
+	if m.profiling {
+		pprof.StopCPUProfile()
+	}
 	elapsed, packets, used := whole, m.total, processorTime()-m.used
 	if m.began && m.total > m.frames {
 		elapsed, packets, used = time.Since(m.start), m.total-m.frames, processorTime()-m.steady

@@ -28,7 +28,7 @@ func (b Bench) runMix(ctx context.Context) (Measured, error) {
 	}
 	own := liveHeap() - before
 	frames := &mixFrames{mix: mix, warm: mix.Warm(), limit: b.For}
-	m := &meterBench{warm: frames.warm, used: processorTime(), last: frames.over.Load}
+	m := &meterBench{warm: frames.warm, used: processorTime(), last: frames.over.Load, profile: b.Profile}
 	out, err := b.measure(ctx, m, frames, nil)
 	out.Rounds, out.CaptureBytes = 1, own
 	cost := mixCost(mix)

@@ -48,16 +48,20 @@ func (a *app) benchCommand() *cobra.Command {
 				set.Budgets.Conns = max(set.Budgets.Conns, shield.ConnsPerFlow*flows)
 				limitMemory(set.Budgets.Conns)
 			}
-			stop, err := startProfile(profile)
-			if err != nil {
-				return exitError{exitUsage, err}
+			b := shield.Bench{Parts: parts(), Settings: set, Path: path, Flows: flows, Stdin: a.stdin, For: time.Duration(seconds * float64(time.Second))}
+			if profile != "" {
+				f, err := os.Create(profile)
+				if err != nil {
+					return exitError{exitUsage, err}
+				}
+				defer f.Close()
+				b.Profile = f
 			}
-			defer stop()
 			if memProfile != "" {
 				runtime.MemProfileRate = 512
 				defer writeAllocations(memProfile)
 			}
-			m, err := shield.Bench{Parts: parts(), Settings: set, Path: path, Flows: flows, Stdin: a.stdin, For: time.Duration(seconds * float64(time.Second))}.Run(c.Context())
+			m, err := b.Run(c.Context())
 			if err != nil {
 				return exitError{exitInput, fmt.Errorf("bench %s: %w", path, err)}
 			}
@@ -66,26 +70,11 @@ func (a *app) benchCommand() *cobra.Command {
 	}
 	c.Flags().Float64Var(&seconds, "seconds", 10, "how long to go round")
 	c.Flags().IntVar(&flows, "flows", 500_000, "conversations open at once in the mix")
-	c.Flags().StringVar(&profile, "profile", "", "write a processor profile to `FILE`, for go tool pprof")
+	c.Flags().StringVar(&profile, "profile", "", "write a processor profile of the steady state to `FILE`, for go tool pprof")
 	c.Flags().StringVar(&memProfile, "memprofile", "", "write where memory was allocated to `FILE`, for go tool pprof")
 	c.Flags().IntVar(&f.workers, "workers", 0, "goroutines that read and judge; 0 is one a core")
 	c.Flags().StringSliceVar(&f.local, "local", nil, "networks we protect, as `CIDR[,CIDR]`")
 	return c
-}
-
-// startProfile begins a processor profile; "" begins none.
-func startProfile(file string) (stop func(), err error) {
-	if file == "" {
-		return func() {}, nil
-	}
-	f, err := os.Create(file)
-	if err != nil {
-		return nil, err
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, err
-	}
-	return func() { pprof.StopCPUProfile(); f.Close() }, nil
 }
 
 // writeAllocations writes a profile of every allocation so far.
