@@ -37,15 +37,12 @@ func (s *Shard) other(c *conn, p *packet.Packet, d int) {
 
 func (s *Shard) said(c *conn, d int, n int64) {
 	c.side[d].top += n
-	if c.talk == nil {
-		c.talk = s.newTalk()
-	}
-	c.talk.speak(d, n, c.elapsed)
+	s.talkOf(c).speak(d, n, c.elapsed)
 }
 
 // message hands a datagram to the conn's protocol.
 func (s *Shard) message(c *conn, p *packet.Packet, d int) {
-	st := c.stream
+	st := s.streams.all[c.stream]
 	if st == nil {
 		if st = s.open(c); st == nil {
 			return
