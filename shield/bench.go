@@ -231,6 +231,7 @@ func (l *loop) Close() error             { return nil }
 // meterBench takes the allocator's counts once the tables have grown.
 type meterBench struct {
 	warm   int64       // packets until then
+	begin  func()      // told when the measurement begins; nil for nobody
 	last   func() bool // tells that the last packet was read; nil for unknown
 	began  bool
 	ended  bool
@@ -261,6 +262,9 @@ func (m *meterBench) seen(frames int64, live int) {
 		runtime.ReadMemStats(&m.mem)
 		if m.profile != nil {
 			m.profiling = pprof.StartCPUProfile(m.profile) == nil
+		}
+		if m.begin != nil {
+			m.begin()
 		}
 		m.steady, m.start = processorTime(), time.Now()
 	}

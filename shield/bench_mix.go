@@ -28,7 +28,7 @@ func (b Bench) runMix(ctx context.Context) (Measured, error) {
 	}
 	own := liveHeap() - before
 	frames := &mixFrames{mix: mix, warm: mix.Warm(), limit: b.For}
-	m := &meterBench{warm: frames.warm, used: processorTime(), last: frames.over.Load, profile: b.Profile}
+	m := &meterBench{warm: frames.warm, used: processorTime(), begin: frames.begin, last: frames.over.Load, profile: b.Profile}
 	out, err := b.measure(ctx, m, frames, nil)
 	out.Rounds, out.CaptureBytes = 1, own
 	cost := mixCost(mix)
@@ -64,7 +64,7 @@ type mixFrames struct {
 	mix   *drill.Mix
 	warm  int64 // frames
 	limit time.Duration
-	start time.Time
+	start atomic.Int64 // when the measurement began, in wall nanoseconds
 	count int64
 	bytes int64
 	first int64 // traffic time of what is measured
@@ -72,14 +72,19 @@ type mixFrames struct {
 	over  atomic.Bool
 }
 
+// begin starts the time after which the mix ends.
+func (f *mixFrames) begin() { f.start.Store(time.Now().UnixNano()) }
+
 // Next implements source.Frames.
 func (f *mixFrames) Next(out *source.Frame) error {
 	if f.count == f.warm {
-		f.start, f.first = time.Now(), f.last
+		f.first = f.last
 	}
-	if f.count > f.warm && f.count&0xfff == 0 && time.Since(f.start) > f.limit {
-		f.over.Store(true)
-		return io.EOF
+	if f.count > f.warm && f.count&0xfff == 0 {
+		if start := f.start.Load(); start != 0 && time.Since(time.Unix(0, start)) > f.limit {
+			f.over.Store(true)
+			return io.EOF
+		}
 	}
 	t, wire, data := f.mix.Next()
 	*out = source.Frame{Time: testudo.Time(t), Link: 1, Length: wire, Data: data}

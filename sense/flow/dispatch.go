@@ -18,8 +18,9 @@ const (
 // entry is a protocol as this shard runs it.
 type entry struct {
 	protocol.Protocol
-	make func() protocol.Analyzer
-	free []protocol.Analyzer
+	make  func() protocol.Analyzer
+	free  []protocol.Analyzer
+	rests bool // they are protocol.Resting
 }
 
 // take returns a fresh analyzer.
@@ -32,7 +33,9 @@ func (e *entry) take(records *protocol.Records) protocol.Analyzer {
 	if e.make == nil {
 		e.make = e.Open(records)
 	}
-	return e.make()
+	a := e.make()
+	_, e.rests = a.(protocol.Resting)
+	return a
 }
 
 // give takes one back after its End.

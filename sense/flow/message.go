@@ -7,6 +7,7 @@ import (
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/sense/packet"
+	"github.com/testudo-shield/testudo/sense/protocol"
 )
 
 // udp follows one datagram.
@@ -56,6 +57,19 @@ func (s *Shard) message(c *conn, p *packet.Packet, d int) {
 	if lost := int(p.PayloadLen) - len(data); lost > 0 && st.phase == phaseReading {
 		s.gap(st, d, lost)
 	}
+	if st.phase == phaseReading && s.dispatch.entries[st.entry].rests && st.an.(protocol.Resting).Resting() {
+		s.rest(st)
+	}
+}
+
+// rest ends an analyzer that holds nothing, and remembers which it was: the
+// next message begins another.
+func (s *Shard) rest(st *stream) {
+	c := st.conn
+	c.want = st.entry
+	s.finish(st)
+	s.settle(c)
+	c.flags &^= noStream
 }
 
 // icmpPorts returns what stands for ports: the type and that of its
