@@ -62,7 +62,7 @@ type Config struct {
 	Rewrite func(*packet.Packet)
 	// Seen is called with the number of frames read, and of conversations in
 	// the table, when an epoch has passed through all stages; for the benchmark.
-	Seen func(frames int64, live int)
+	Seen func(frames int64, live Table)
 }
 
 // RecordSource is an input of records that another sensor wrote, in order of
@@ -85,6 +85,10 @@ type Budgets struct {
 func DefaultBudgets() Budgets {
 	return Budgets{Conns: 1 << 17, Streams: 48 << 20, Fragments: 8 << 20, Entries: 1 << 15, Sightings: 20000}
 }
+
+// Table is what is live: conversations, and the bytes that are kept of them,
+// streams and analyzers apart.
+type Table struct{ Conns, Bytes int }
 
 // Progress is how far a run has come.
 type Progress struct {

@@ -5,7 +5,7 @@ type batch struct {
 	items  []item // not in order yet
 	limit  int64  // the tick that all of them come before
 	frames int64  // read for it
-	live   int    // conversations in the table after it
+	live   Table  // after it
 }
 
 // judging is the second half of a run, on a goroutine of its own: while it

@@ -106,12 +106,13 @@ func (s *sense) held() (n int) {
 	return n
 }
 
-// live returns how many conversations are in the table.
-func (s *sense) live() (n int) {
+// live returns how many conversations are in the table, and its bytes.
+func (s *sense) live() (t Table) {
 	for _, f := range s.shards {
-		n += f.Live()
+		t.Conns += f.Live()
+		t.Bytes += f.Held()
 	}
-	return n
+	return t
 }
 
 func (s *sense) summarise(sum *testudo.Summary) {

@@ -53,13 +53,14 @@ type Measured struct {
 
 // MeasuredMix is what is told of a generated mix.
 type MeasuredMix struct {
-	Flows       int     `json:"flows"`         // conversations open at once
-	LiveConns   int     `json:"live_conns"`    // in the table at the end, with what lingers there
-	ConnBudget  int     `json:"conn_budget"`   // conns the table could have held
-	BytesAConn  float64 `json:"bytes_a_conn"`  // of the live heap, all that the pipeline holds for each of LiveConns
-	MeanPacket  float64 `json:"mean_packet"`   // bytes on the wire
-	MixNsPacket float64 `json:"mix_ns_packet"` // of the processor, to make a frame; part of NsPerPacketCore
-	TrafficS    float64 `json:"traffic_s"`     // traffic time that was measured
+	Flows       int     `json:"flows"`              // conversations open at once
+	LiveConns   int     `json:"live_conns"`         // in the table at the end, with what lingers there
+	ConnBudget  int     `json:"conn_budget"`        // conns the table could have held
+	TableAConn  float64 `json:"table_bytes_a_conn"` // what the flow table keeps of a conn, streams apart
+	BytesAConn  float64 `json:"heap_bytes_a_conn"`  // of the live heap, all that the pipeline holds, streams, detectors and buffers too
+	MeanPacket  float64 `json:"mean_packet"`        // bytes on the wire
+	MixNsPacket float64 `json:"mix_ns_packet"`      // of the processor, to make a frame; part of NsPerPacketCore
+	TrafficS    float64 `json:"traffic_s"`          // traffic time that was measured
 }
 
 // Run measures.
@@ -241,7 +242,7 @@ type meterBench struct {
 	steady time.Duration
 	mem    runtime.MemStats
 	total  int64
-	live   int
+	live   engine.Table
 	held   int64 // of the heap, at the end
 	out    Measured
 
@@ -251,7 +252,7 @@ type meterBench struct {
 
 // seen begins the measurement when the tables have grown, and ends it when no
 // more packets come: what is told at the end of the input is no part of it.
-func (m *meterBench) seen(frames int64, live int) {
+func (m *meterBench) seen(frames int64, live engine.Table) {
 	m.total += frames
 	if !m.ended {
 		m.live = live

@@ -35,8 +35,8 @@ func (b Bench) runMix(ctx context.Context) (Measured, error) {
 	mean := float64(frames.bytes) / float64(max(1, frames.count))
 	out.GbitPerS = out.PacketsPerS * mean * 8 / 1e9
 	out.Mix = &MeasuredMix{
-		Flows: b.Flows, LiveConns: m.live, ConnBudget: b.Budgets.Conns, MeanPacket: mean, MixNsPacket: cost,
-		BytesAConn: float64(m.held-own-before) / float64(max(1, m.live)), TrafficS: float64(frames.last-frames.first) / 1e9,
+		Flows: b.Flows, LiveConns: m.live.Conns, ConnBudget: b.Budgets.Conns, MeanPacket: mean, MixNsPacket: cost,
+		BytesAConn: float64(m.held-own-before) / float64(max(1, m.live.Conns)), TableAConn: float64(m.live.Bytes) / float64(max(1, m.live.Conns)), TrafficS: float64(frames.last-frames.first) / 1e9,
 	}
 	return out, err
 }

@@ -113,8 +113,8 @@ func (a *app) printBench(m shield.Measured) error {
 	fmt.Fprintf(a.stdout, "%s packets/s  %.2f Gbit/s  %.0f ns/packet per core  (%s, %s packets, %s)\n",
 		count(m.PacketsPerS), m.GbitPerS, m.NsPerPacketCore, counted(m.Rounds, "round"), count(float64(m.Packets)), counted(m.Workers, "worker"))
 	if x := m.Mix; x != nil {
-		fmt.Fprintf(a.stdout, "%s flows open, %s conns live (room for %s), %.0f bytes of heap a conn, %.0f bytes a packet, %.0f s of traffic; the mix takes %.0f ns a packet\n",
-			count(float64(x.Flows)), count(float64(x.LiveConns)), count(float64(x.ConnBudget)), x.BytesAConn, x.MeanPacket, x.TrafficS, x.MixNsPacket)
+		fmt.Fprintf(a.stdout, "%s flows open, %s conns live (room for %s), %.0f bytes of table and %.0f of heap a conn, %.0f bytes a packet, %.0f s of traffic; the mix takes %.0f ns a packet\n",
+			count(float64(x.Flows)), count(float64(x.LiveConns)), count(float64(x.ConnBudget)), x.TableAConn, x.BytesAConn, x.MeanPacket, x.TrafficS, x.MixNsPacket)
 	}
 	peak := fmt.Sprintf("%.0f MB peak, %.0f MB of it the traffic", float64(m.PeakRSS)/1e6, float64(m.CaptureBytes)/1e6)
 	if m.Steady {

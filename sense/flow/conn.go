@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/sense/packet"
@@ -308,6 +309,12 @@ type pool[T any] struct {
 }
 
 func (q *pool[T]) at(id uint32) *T { return &q.chunks[id>>8][id&255] }
+
+// size returns the bytes of the chunks.
+func (q *pool[T]) size() int {
+	var chunk [256]T
+	return len(q.chunks)*int(unsafe.Sizeof(chunk)) + 4*cap(q.free)
+}
 
 // of is at for a number that may be 0: then it is nil.
 func (q *pool[T]) of(id uint32) *T {

@@ -11,6 +11,7 @@ package flow
 
 import (
 	"time"
+	"unsafe"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/sense/packet"
@@ -179,6 +180,12 @@ func (s *Shard) Stats() Stats {
 
 // Live returns how many conns are in the table.
 func (s *Shard) Live() int { return s.conns.live }
+
+// Held returns the bytes of the table and of all that hangs on its conns,
+// streams apart: what was ever needed at once, as none of it is given back.
+func (s *Shard) Held() int {
+	return len(s.table.places)*int(unsafe.Sizeof(place{})) + s.conns.size() + s.talks.size() + s.gaps.size() + s.rares.size()
+}
 
 // Packet takes in one packet. Timers that are due by p.Clock run first.
 func (s *Shard) Packet(p *packet.Packet) {
