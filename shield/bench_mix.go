@@ -17,7 +17,7 @@ const mixSeed = 1
 
 // ConnsPerFlow is how many conns a table needs room for, for each conversation
 // of a mix that is open: the short ones over UDP stay there for a minute.
-const ConnsPerFlow = 4
+const ConnsPerFlow = 3
 
 // runMix measures an ordinary mix.
 func (b Bench) runMix(ctx context.Context) (Measured, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ func (a *app) benchCommand() *cobra.Command {
 			}
 			m, err := b.Run(c.Context())
 			if err != nil {
-				return exitError{exitInput, fmt.Errorf("bench %s: %w", path, err)}
+				return exitError{exitInput, fmt.Errorf("bench: %s: %w", cmp.Or(path, "the mix"), err)}
 			}
 			return a.printBench(m)
 		},

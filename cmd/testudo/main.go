@@ -67,7 +67,7 @@ type app struct {
 // overrules it.
 const (
 	memoryLimit = 456 << 20
-	connMemory  = 1 << 10 // for each conn beyond the default budget
+	connMemory  = 640 // for each conn beyond the default budget
 )
 
 func limitMemory(conns int) {
