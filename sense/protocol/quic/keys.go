@@ -108,18 +108,20 @@ func (k *keys) open(b []byte, number int, scratch []byte) (frames, reuse []byte,
 	if k.aead == nil || len(b) < number+sampleAt+sampleLen {
 		return nil, scratch, false
 	}
-	var mask [aes.BlockSize]byte
-	k.hp.Encrypt(mask[:], b[number+sampleAt:number+sampleAt+sampleLen])
-	scratch = append(scratch[:0], b...)
+	// Mask and nonce go through interfaces: they lie in the scratch as well,
+	// behind the packet.
+	scratch = append(append(scratch[:0], b...), make([]byte, aes.BlockSize+len(k.iv))...)
+	mask, nonce := scratch[len(b):len(b)+aes.BlockSize], scratch[len(b)+aes.BlockSize:]
+	k.hp.Encrypt(mask, b[number+sampleAt:number+sampleAt+sampleLen])
 	scratch[0] ^= mask[0] & 0x0f
 	n := int(scratch[0]&3) + 1
-	nonce := k.iv
+	copy(nonce, k.iv[:])
 	for i := range n {
 		scratch[number+i] ^= mask[1+i]
 		nonce[len(nonce)-n+i] ^= scratch[number+i]
 	}
 	head := scratch[:number+n]
-	text := scratch[number+n:]
-	frames, err := k.aead.Open(text[:0], nonce[:], text, head)
+	text := scratch[number+n : len(b)]
+	frames, err := k.aead.Open(text[:0], nonce, text, head)
 	return frames, scratch, err == nil
 }

@@ -1,7 +1,6 @@
 package tls
 
 import (
-	"strings"
 	"time"
 	"unicode/utf16"
 
@@ -129,50 +128,60 @@ const (
 // distinguishedName writes the content of a Name in RFC 2253 form: the last
 // part first, parted by commas, special characters escaped.
 func distinguishedName(name []byte) string {
-	var parts []string
-	rdns := der{name}
-	for len(parts) < maxParts {
+	var room, turned [512]byte
+	var ends [maxParts]int
+	text, n := room[:0], 0
+	for rdns := (der{name}); n < maxParts; n++ {
 		set, ok := rdns.want(tagSet)
 		if !ok {
 			break
 		}
-		var joined string
-		for d := (der{set}); ; {
-			pair, ok := d.want(tagSequence)
-			if !ok {
-				break
-			}
-			p := der{pair}
-			oid, _ := p.want(tagOID)
-			tag, value, _, ok := p.next()
-			if !ok {
-				break
-			}
-			if joined != "" {
-				joined += "+"
-			}
-			joined += attributeName(oid) + "=" + escapeDN(derText(tag, value))
-			if len(joined) > maxDN {
-				break
-			}
-		}
-		parts = append(parts, joined)
+		text = appendPart(text, set)
+		ends[n] = len(text)
 	}
-	var out strings.Builder
-	for i := len(parts) - 1; i >= 0; i-- {
-		if out.Len() > 0 {
-			out.WriteByte(',')
+	out := turned[:0]
+	for n--; n >= 0; n-- {
+		if len(out) > 0 {
+			out = append(out, ',')
 		}
-		out.WriteString(parts[i])
-		if out.Len() > maxDN {
-			return out.String()[:maxDN]
+		begin := 0
+		if n > 0 {
+			begin = ends[n-1]
+		}
+		if out = append(out, text[begin:ends[n]]...); len(out) > maxDN {
+			return string(out[:maxDN])
 		}
 	}
-	return out.String()
+	return string(out)
 }
 
-// derText turns a string value into UTF-8 where its tag says how.
-func derText(tag byte, b []byte) string {
+// appendPart writes one part of a name: its attributes, mostly one,
+// joined by plus signs.
+func appendPart(b, set []byte) []byte {
+	begin := len(b)
+	for d := (der{set}); len(b)-begin <= maxDN; {
+		pair, ok := d.want(tagSequence)
+		if !ok {
+			break
+		}
+		p := der{pair}
+		oid, _ := p.want(tagOID)
+		tag, value, _, ok := p.next()
+		if !ok {
+			break
+		}
+		if len(b) > begin {
+			b = append(b, '+')
+		}
+		b = append(append(b, attributeName(oid)...), '=')
+		b = appendEscaped(b, derText(tag, value))
+	}
+	return b
+}
+
+// derText turns a string value into UTF-8 where its tag says how. What is
+// UTF-8 already it returns as it is.
+func derText(tag byte, b []byte) []byte {
 	b = b[:min(len(b), maxDN)]
 	switch tag {
 	case tagBMP:
@@ -180,40 +189,41 @@ func derText(tag byte, b []byte) string {
 		for ; len(b) >= 2; b = b[2:] {
 			units = append(units, uint16(b[0])<<8|uint16(b[1]))
 		}
-		return string(utf16.Decode(units))
+		return []byte(string(utf16.Decode(units)))
 	case tagUniversal:
 		runes := make([]rune, 0, len(b)/4)
 		for ; len(b) >= 4; b = b[4:] {
 			runes = append(runes, rune(b[0])<<24|rune(b[1])<<16|rune(b[2])<<8|rune(b[3]))
 		}
-		return string(runes)
+		return []byte(string(runes))
 	case tagTeletex:
 		runes := make([]rune, 0, len(b))
 		for _, c := range b {
 			runes = append(runes, rune(c))
 		}
-		return string(runes)
+		return []byte(string(runes))
 	}
-	return string(b)
+	return b
 }
 
-// escapeDN escapes what RFC 2253 section 2.4 lists.
-func escapeDN(s string) string {
-	if !strings.ContainsAny(s, ",+\"\\<>;# ") {
-		return s
-	}
-	var out strings.Builder
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case strings.IndexByte(",+\"\\<>;", c) >= 0,
-			c == '#' && i == 0,
-			c == ' ' && (i == 0 || i == len(s)-1):
-			out.WriteByte('\\')
+// appendEscaped escapes what RFC 2253 section 2.4 lists.
+func appendEscaped(b, text []byte) []byte {
+	for i, c := range text {
+		switch c {
+		case ',', '+', '"', '\\', '<', '>', ';':
+			b = append(b, '\\')
+		case '#':
+			if i == 0 {
+				b = append(b, '\\')
+			}
+		case ' ':
+			if i == 0 || i == len(text)-1 {
+				b = append(b, '\\')
+			}
 		}
-		out.WriteByte(c)
+		b = append(b, c)
 	}
-	return out.String()
+	return b
 }
 
 // oidString writes the content of an OID in dotted form.

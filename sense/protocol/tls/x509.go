@@ -25,7 +25,7 @@ const (
 // refuses.
 func parseCertificate(raw []byte, c *testudo.X509) {
 	sum := sha256.Sum256(raw)
-	c.Fingerprint = hex.EncodeToString(sum[:])
+	c.Fingerprint = hexText(sum[:])
 	outer := der{raw}
 	cert, ok := outer.want(tagSequence)
 	if !ok {
@@ -51,7 +51,8 @@ func parseCertificate(raw []byte, c *testudo.X509) {
 	if !ok {
 		return
 	}
-	c.Serial = strings.ToUpper(hex.EncodeToString(trimZeros(serial[:min(len(serial), maxSerial)])))
+	var upper [2 * maxSerial]byte
+	c.Serial = string(bytes.ToUpper(hex.AppendEncode(upper[:0], trimZeros(serial[:min(len(serial), maxSerial)]))))
 	d.want(tagSequence) // the signature algorithm again
 	issuer, ok := d.want(tagSequence)
 	if !ok {
@@ -79,12 +80,18 @@ func parseCertificate(raw []byte, c *testudo.X509) {
 		return
 	}
 	sum = sha256.Sum256(whole)
-	c.KeyPrint = hex.EncodeToString(sum[:])
+	c.KeyPrint = hexText(sum[:])
 	publicKey(key, c)
 	parseExtensions(&d, c)
 	if bytes.Equal(issuer, subject) {
 		c.SelfSigned = signedByItself(raw, c.KeyLength)
 	}
+}
+
+// hexText is one allocation, where hex.EncodeToString makes two.
+func hexText(sum []byte) string {
+	var text [2 * sha256.Size]byte
+	return string(hex.AppendEncode(text[:0], sum))
 }
 
 // signedByItself checks a certificate whose issuer is its subject with its
@@ -208,14 +215,28 @@ func parseExtensions(d *der, c *testudo.X509) {
 func alternativeNames(value []byte) []string {
 	v := der{value}
 	list, _ := v.want(tagSequence)
-	var names []string
-	for d := (der{list}); len(names) < maxNames; {
+	n, size := 0, 0
+	for d := (der{list}); n < maxNames; {
 		tag, body, _, ok := d.next()
 		if !ok {
 			break
 		}
 		if tag == 0x82 {
-			names = append(names, string(body[:min(len(body), maxName)]))
+			n, size = n+1, size+min(len(body), maxName)
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	// One text for all, which the names are parts of.
+	var text strings.Builder
+	text.Grow(size)
+	names := make([]string, 0, n)
+	for d := (der{list}); len(names) < n; {
+		if tag, body, _, _ := d.next(); tag == 0x82 {
+			at := text.Len()
+			text.Write(body[:min(len(body), maxName)])
+			names = append(names, text.String()[at:])
 		}
 	}
 	return names
