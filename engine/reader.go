@@ -14,12 +14,13 @@ import (
 
 const (
 	// epochPackets and epochBytes bound what travels from the reader to the
-	// workers at once.
-	epochPackets = 16384
-	epochBytes   = 4 << 20
+	// workers at once: little enough that its packets, and the records they
+	// make, are still in a core's cache when the next stage looks at them.
+	epochPackets = 2048
+	epochBytes   = 1 << 20
 	// guessPackets is how many packets are looked at to guess which hosts
 	// are ours.
-	guessPackets = 4 * epochPackets
+	guessPackets = 1 << 16
 )
 
 // epoch is a run of packets in file order, sorted into shards. Its bytes are
