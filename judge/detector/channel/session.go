@@ -333,8 +333,10 @@ func isAddress(host string) bool {
 			return false // most hosts; a failed parse would allocate
 		}
 	}
-	if _, err := netip.ParseAddrPort(host); err == nil {
-		return true
+	if strings.IndexByte(host, ':') >= 0 { // without a port it fails, which allocates
+		if _, err := netip.ParseAddrPort(host); err == nil {
+			return true
+		}
 	}
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil
