@@ -60,6 +60,8 @@ type Config struct {
 	Progress func(Progress)
 	// Rewrite may change a packet after it was decoded; for the benchmark.
 	Rewrite func(*packet.Packet)
+	// Live, where set, says that the inputs are live ones; see live.go.
+	Live *Live
 	// Seen is called with the number of frames read when an epoch has passed
 	// through all stages; for the benchmark.
 	Seen func(frames int64)
@@ -127,6 +129,7 @@ type engine struct {
 	stages    Stages
 	readError error
 	lastShown time.Time
+	looked    looking
 	logs      *recordFeed
 	sorter    sorter
 	spare     []item // judged, to be filled again
@@ -136,6 +139,9 @@ func newEngine(cfg Config) *engine {
 	e := &engine{cfg: cfg}
 	if cfg.Frames != nil {
 		e.reader = newReader(cfg.Frames, packet.New(packet.Config{FragmentBytes: cfg.Budgets.Fragments}), cfg.Rewrite)
+		if cfg.Live != nil {
+			e.reader.load = newLoad(cfg.Live)
+		}
 	}
 	if cfg.Records != nil {
 		e.logs = &recordFeed{src: cfg.Records}
@@ -155,12 +161,17 @@ func (e *engine) run(ctx context.Context) error {
 		reading, stop := context.WithCancel(ctx)
 		defer stop()
 		go e.reader.loop(reading)
-		if e.cfg.GuessLocal {
+		if e.cfg.GuessLocal && e.cfg.Live == nil {
 			held = e.reader.ahead(ctx, guessPackets/epochPackets)
 			local, guessed = chooseLocal(e.cfg.Local, held)
 		}
 	}
 	e.judge = newJudge(e.cfg, local, guessed)
+	if e.cfg.Live != nil && e.reader == nil {
+		if err := e.follow(ctx); err != nil {
+			return err
+		}
+	}
 	if e.reader != nil {
 		if err := e.readAll(ctx, held); err != nil {
 			return err
@@ -197,7 +208,7 @@ func (e *engine) pass(ep *epoch, g *judging) bool {
 	t := time.Now()
 	e.clock, e.counted = ep.clock, ep.totals
 	e.sense.run(ep)
-	b := batch{limit: tickOf(ep.clock), frames: ep.frames}
+	b := batch{limit: tickOf(ep.clock), frames: ep.frames, totals: ep.totals}
 	if e.sense.held() > maxHeld {
 		b.limit++ // a second with that much in it is judged in parts
 	}
@@ -216,6 +227,9 @@ func (e *engine) advance(items []item, limit int64) ([]item, error) {
 	}
 	e.sorter.sort(items)
 	err := e.judge.order(items)
+	if e.cfg.Live != nil && limit < endOfTime {
+		e.judge.tick(testudo.Time(limit) * testudo.Time(time.Second)) // also in silence
+	}
 	mid := time.Now()
 	e.judge.run(e.cfg.Workers)
 	e.stages.Annotate += mid.Sub(t)
@@ -317,6 +331,9 @@ func (f *recordFeed) peek() bool {
 		return false
 	}
 	r, err := f.src.Next()
+	if isIdle(err) {
+		return false
+	}
 	if err != nil {
 		f.done = true
 		if err != io.EOF {

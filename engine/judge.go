@@ -32,6 +32,7 @@ type judge struct {
 	clock    testudo.Time
 	seq      int32
 	records  int64
+	claims   int // sightings so far, every new word on one counted
 	first    testudo.Time
 	last     testudo.Time
 	logsSeen map[string]bool // kinds of records that came
@@ -136,7 +137,7 @@ func (j *judge) tick(t testudo.Time) {
 
 // run lets the detectors see the batch and takes their sightings.
 func (j *judge) run(workers int) {
-	if j.seq == 0 {
+	if j.seq == 0 && len(j.marks) == 0 {
 		return
 	}
 	parallel(workers, func(i int) { j.shards[i].run(j.cfg, j.marks) })
@@ -164,6 +165,7 @@ func (j *judge) gather() {
 	for _, s := range all {
 		j.builder.Add(s)
 	}
+	j.claims += len(all)
 }
 
 func (s *shard) run(cfg Config, marks []mark) {

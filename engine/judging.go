@@ -5,6 +5,7 @@ type batch struct {
 	items  []item // not in order yet
 	limit  int64  // the tick that all of them come before
 	frames int64  // read for it
+	totals totals // of all that was read so far
 }
 
 // judging is the second half of a run, on a goroutine of its own: while it
@@ -28,6 +29,7 @@ func startJudging(e *engine) *judging {
 			}
 			g.spare <- items
 			e.show()
+			e.look(b.totals)
 			if e.cfg.Seen != nil {
 				e.cfg.Seen(b.frames)
 			}

@@ -37,6 +37,7 @@ type epoch struct {
 type totals struct {
 	frames, bytes, malformed, fragments int64
 	first, last                         testudo.Time
+	given                               given
 }
 
 // reader turns frames into epochs, alone on its goroutine.
@@ -51,6 +52,7 @@ type reader struct {
 	busy    time.Duration // likewise
 	ended   bool
 	counted totals
+	load    *load // of a live input, else nil
 	frames  atomic.Int64
 	read    atomic.Int64
 	total   atomic.Int64
@@ -126,8 +128,13 @@ func (r *reader) fill() *epoch {
 	start := time.Now()
 	ep := r.fresh()
 	var f source.Frame
+	idle, began := false, testudo.Time(0)
 	for len(ep.packets) < epochPackets && ep.frames < 4*epochPackets {
-		if err := r.src.Next(&f); err != nil {
+		if err := r.src.Next(&f); isIdle(err) {
+			r.clock.see(f.Time)
+			idle = true
+			break
+		} else if err != nil {
 			r.ended = true
 			if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 				r.err = err
@@ -139,6 +146,18 @@ func (r *reader) fill() *epoch {
 		if len(ep.arena)+(256<<10) > epochBytes {
 			break
 		}
+		if r.load != nil {
+			if began == 0 {
+				began = f.Time
+			}
+			if f.Time > began+cutAfter {
+				break
+			}
+		}
+	}
+	if r.load != nil {
+		r.load.weigh(f.Time, idle)
+		r.counted.given = r.load.given
 	}
 	ep.clock = r.clock.now
 	r.counted.frames += ep.frames
@@ -176,6 +195,18 @@ func (r *reader) take(ep *epoch, f *source.Frame) {
 		return
 	}
 	p.Clock = now
+	if r.load != nil {
+		read, payload := r.load.take(p)
+		if !read {
+			ep.packets = ep.packets[:n]
+		}
+		if !payload {
+			p.Payload, ep.arena = nil, ep.arena[:at]
+		}
+		if !read {
+			return
+		}
+	}
 	if r.rewrite != nil {
 		r.rewrite(p)
 	}
@@ -188,6 +219,7 @@ func (r *reader) progress() (read, total int64) { return r.read.Load(), r.total.
 func (t *totals) summarise(s *testudo.Summary) {
 	s.Packets, s.Bytes, s.Malformed = t.frames, t.bytes, t.malformed
 	s.First, s.Last = t.first, t.last
+	t.given.summarise(s)
 	if t.fragments > 0 {
 		s.Shed = append(s.Shed, testudo.Shed{Cause: "fragments that were never joined", Count: t.fragments})
 	}
