@@ -16,7 +16,9 @@ type Summary struct {
 	Hosts          int // machines of ours that were seen
 	Malformed      int64
 	Weirds         int64
-	Dropped        int64 // frames a live source lost
+	Dropped        int64 // frames a live source lost, not among Packets
+	Unread         int64 // of Packets, those left out under load
+	HeadersOnly    int64 // of Packets, those whose payload was left out under load
 	BySeverity     [Critical + 1]int
 
 	Local        []netip.Prefix // what counts as ours
@@ -46,6 +48,15 @@ type Judgement struct {
 type Shed struct {
 	Cause string // "conns", "stream bytes", "beacon pairs"
 	Count int64
+}
+
+// Coverage returns the share of the frames on the wire that were read, 0 to 1;
+// 1 where there were none.
+func (s *Summary) Coverage() float64 {
+	if s.Packets+s.Dropped == 0 {
+		return 1
+	}
+	return float64(s.Packets-s.Unread) / float64(s.Packets+s.Dropped)
 }
 
 // Span returns how much traffic time the run covers.

@@ -153,7 +153,7 @@ func TestLoadWholePairs(t *testing.T) {
 	}
 	s := testudo.Summary{}
 	l.given.summarise(&s)
-	if len(s.Shed) != 3 {
-		t.Errorf("told of what was given up: %v", s.Shed)
+	if s.Unread == 0 || s.HeadersOnly == 0 {
+		t.Errorf("told of what was given up: %+v", s)
 	}
 }

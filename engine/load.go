@@ -136,14 +136,5 @@ func (l *load) announce() {
 }
 
 func (g *given) summarise(s *testudo.Summary) {
-	s.Dropped += g.dropped
-	for _, x := range []testudo.Shed{
-		{Cause: "packets of which only headers were read, under load", Count: g.payload},
-		{Cause: "packets of bulk transfers, under load", Count: g.bulk},
-		{Cause: "packets of host pairs not watched, under load", Count: g.pairs},
-	} {
-		if x.Count > 0 {
-			s.Shed = append(s.Shed, x)
-		}
-	}
+	s.Dropped, s.Unread, s.HeadersOnly = g.dropped, g.bulk+g.pairs, g.payload
 }
