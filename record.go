@@ -56,6 +56,9 @@ type Context struct {
 	// registered it.
 	QueryDomain string
 	QueryPublic bool
+	// QueryUsers is, on a DNS record, how many of our hosts have gone to a
+	// place of that domain until now; -1 where nobody was seen to go anywhere.
+	QueryUsers int
 
 	// HostsSeen is how many machines of ours exist in this traffic so far,
 	// PeerHosts how many of them have used Peer (its Domain where known)
@@ -81,6 +84,12 @@ type Context struct {
 	// KeyAlso is one of the others.
 	KeyPeers int
 	KeyAlso  string
+
+	// PrintHosts is, on a TLS record, how many machines of ours have shown
+	// the client's fingerprint until now, this one included; PrintSince when
+	// the first one did. 0 where no fingerprint shows.
+	PrintHosts int
+	PrintSince Time
 
 	// Hits are indicators that match anything in the record.
 	Hits []Hit

@@ -74,6 +74,15 @@ type TLS struct {
 // Log returns "ssl".
 func (*TLS) Log() string { return "ssl" }
 
+// ClientPrint returns the client's fingerprint, JA4 where it was taken, else
+// JA3; empty for neither.
+func (t *TLS) ClientPrint() string {
+	if t.JA4 != "" {
+		return t.JA4
+	}
+	return t.JA3
+}
+
 // X509 is one certificate (x509.log). UID is that of the conn that showed it.
 type X509 struct {
 	Meta

@@ -68,5 +68,6 @@ func detectors() []detector.Detector {
 		indicator.Detector(),
 		scan.Detector(),
 		tunnel.Detector(),
+		tunnel.Spread(),
 	}
 }

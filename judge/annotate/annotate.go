@@ -45,6 +45,7 @@ type Annotator struct {
 	visitors *detector.Table[netip.Addr, testudo.Time] // who comes to us, since when
 	domains  *detector.Table[string, registered]       // of a name
 	keys     *detector.Table[string, keyPlaces]        // where a server's key was met, by its print
+	prints   *detector.Table[string, use]              // which hosts show a client's fingerprint
 }
 
 type pair struct{ host, addr netip.Addr }
@@ -62,6 +63,7 @@ type hostUse struct {
 }
 
 type host struct {
+	real  bool   // it took part in a conversation of two
 	index uint32 // nth host of ours
 	since testudo.Time
 	name  string
@@ -145,6 +147,7 @@ func New(cfg Config) *Annotator {
 		visitors: detector.NewTable[netip.Addr, testudo.Time](n),
 		domains:  detector.NewTable[string, registered](n),
 		keys:     detector.NewTable[string, keyPlaces](n),
+		prints:   detector.NewTable[string, use](n),
 	}
 }
 
@@ -205,7 +208,7 @@ func (a *Annotator) NameOf(addr netip.Addr) string {
 
 // Shed returns how many entries fell to the budget.
 func (a *Annotator) Shed() int {
-	return a.hosts.Shed() + a.names.Shed() + a.anyName.Shed() + a.uses.Shed() + a.pairs.Shed()
+	return a.hosts.Shed() + a.names.Shed() + a.anyName.Shed() + a.uses.Shed() + a.pairs.Shed() + a.prints.Shed()
 }
 
 // Watched returns how long traffic was watched, long silences apart.
@@ -232,9 +235,10 @@ func (a *Annotator) Annotate(r testudo.Record) {
 	case c.RespLocal:
 		c.Host, c.Peer = resp, orig
 	}
-	a.seen(m, orig, c.OrigLocal)
-	if answered(r) {
-		a.seen(m, resp, c.RespLocal)
+	real := answered(r)
+	a.seen(m, orig, c.OrigLocal, real)
+	if real {
+		a.seen(m, resp, c.RespLocal, true)
 	}
 	c.HostsSeen = a.hosts.Len()
 	a.learn(r, m)
@@ -264,12 +268,19 @@ func isGroup(a netip.Addr) bool {
 	return !a.IsValid() || a.IsMulticast() || a.IsUnspecified() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-func (a *Annotator) seen(m *testudo.Meta, addr netip.Addr, local bool) {
+// seen notes a host of ours. One that got or gave an answer is real; sources
+// that never did may be forged, and give way first.
+func (a *Annotator) seen(m *testudo.Meta, addr netip.Addr, local, real bool) {
 	if !local || isGroup(addr) {
 		return
 	}
-	if h, isNew := a.hosts.Put(addr); isNew {
+	h, isNew := a.hosts.Put(addr)
+	if isNew {
 		h.index, h.since = uint32(a.hosts.Len()+a.hosts.Shed()), m.Time
+	}
+	if real && !h.real {
+		h.real = true
+		a.hosts.Keep(addr, true)
 	}
 }
 
@@ -303,10 +314,22 @@ func (a *Annotator) labelFlow(uid testudo.UID, name, by string) {
 	l.by = by
 }
 
+// users returns how many of our hosts have gone to domain.
+func (a *Annotator) users(domain string) int {
+	if a.uses.Len() == 0 {
+		return -1
+	}
+	if u := a.uses.Peek(place{domain: domain}); u != nil && domain != "" {
+		return max(1, u.count)
+	}
+	return 0
+}
+
 func (a *Annotator) learnDNS(r *testudo.DNS, m *testudo.Meta) {
 	if r.Query != "" {
 		d := a.registered(r.Query)
 		m.About.QueryDomain, m.About.QueryPublic = d.domain, d.public
+		m.About.QueryUsers = a.users(d.domain)
 	}
 	if !r.Answered {
 		return
@@ -368,6 +391,9 @@ func (a *Annotator) describePeer(r testudo.Record, m *testudo.Meta) {
 		k, _ := a.keys.Put(t.Leaf.KeyPrint)
 		c.KeyPeers, c.KeyAlso = k.add(dest)
 	}
+	if t, ok := r.(*testudo.TLS); ok && c.OrigLocal {
+		a.describeClient(t)
+	}
 	if !c.Outbound || turned(r) {
 		a.describeVisitor(m)
 		return
@@ -384,6 +410,21 @@ func (a *Annotator) describePeer(r testudo.Record, m *testudo.Meta) {
 		}
 	}
 	c.PeerHosts, c.PeerSince, c.HostSince = max(1, u.count), min(u.since, m.Time), min(*since, m.Time)
+}
+
+// describeClient tells how many of our hosts have a client like t's.
+func (a *Annotator) describeClient(t *testudo.TLS) {
+	c, print := &t.About, t.ClientPrint()
+	h := a.hosts.Peek(c.Host)
+	if print == "" || h == nil {
+		return
+	}
+	u, isNew := a.prints.Put(print)
+	if isNew {
+		u.since = t.Time
+	}
+	u.add(h.index)
+	c.PrintHosts, c.PrintSince = u.count, min(u.since, t.Time)
 }
 
 // describeVisitor keeps those who come to us apart from those we go to: their
@@ -440,8 +481,9 @@ func (u *use) add(index uint32) {
 		}
 		u.few = nil
 	}
-	u.mark(index)
-	u.count = u.linear()
+	if u.mark(index) {
+		u.count = u.linear()
+	}
 }
 
 // Domain returns the registered domain of name by the public suffix list, or

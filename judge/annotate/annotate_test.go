@@ -149,6 +149,33 @@ func TestPrevalence(t *testing.T) {
 	}
 }
 
+// TestClientPrints holds how many of our hosts are told to show a client's
+// fingerprint, and since when.
+func TestClientPrints(t *testing.T) {
+	a := annotator(100)
+	for i, c := range []struct {
+		orig, ja4, ja3 string
+		hosts, since   int
+	}{
+		{"10.0.0.5:4000", "a", "x", 1, 0},
+		{"10.0.0.5:4001", "a", "", 1, 0},
+		{"10.0.0.6:4000", "a", "", 2, 0},
+		{"10.0.0.6:4001", "", "x", 1, 3},
+		{"192.0.2.9:4000", "a", "", 0, 0}, // none of ours
+		{"10.0.0.7:4000", "a", "", 3, 0},
+	} {
+		resp := "192.0.2.1:443"
+		if c.hosts == 0 {
+			resp = "10.0.0.5:443"
+		}
+		r := &testudo.TLS{Meta: meta(i, testudo.UID(i+1), c.orig, resp), JA4: c.ja4, JA3: c.ja3}
+		a.Annotate(r)
+		if b := r.About; b.PrintHosts != c.hosts || c.hosts > 0 && b.PrintSince != at(c.since) {
+			t.Errorf("%d: %d hosts since %v, want %d since minute %d", i, b.PrintHosts, b.PrintSince, c.hosts, c.since)
+		}
+	}
+}
+
 // TestHostsExist holds that a scan of empty addresses does not make hosts.
 func TestHostsExist(t *testing.T) {
 	a := annotator(1000)
@@ -323,5 +350,20 @@ func TestIsLocal(t *testing.T) {
 	}
 	if a.IsLocal(netip.Addr{}) {
 		t.Error("no address is local")
+	}
+}
+
+// TestForgedHosts holds that sources out of our own networks that never get
+// an answer do not push out hosts that did.
+func TestForgedHosts(t *testing.T) {
+	a := annotator(64)
+	a.Annotate(conn(0, 1, "10.0.0.5:4000", "192.0.2.1:443"))
+	for i := range 1000 {
+		r := conn(1, testudo.UID(i+2), fmt.Sprintf("10.9.%d.%d:4000", i/250, i%250), "192.0.2.1:443")
+		r.State, r.RespPkts = "S0", 0
+		a.Annotate(r)
+	}
+	if h := a.hosts.Peek(addr("10.0.0.5")); h == nil || h.since != at(0) {
+		t.Error("the host was forgotten")
 	}
 }

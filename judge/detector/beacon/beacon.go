@@ -60,7 +60,7 @@ func Detector() detector.Detector {
 			return &memory{
 				series: detector.NewTable[seriesKey, series](entries),
 				hosts:  detector.NewTable[netip.Addr, host](entries),
-				keyed:  detector.NewTable[testudo.UID, uint64](max(1, entries/8)),
+				joint:  detector.NewTable[testudo.UID, joint](max(1, entries/8)),
 			}
 		},
 	}
@@ -108,8 +108,17 @@ type seriesKey struct {
 	port    uint16
 	via     testudo.Proto
 	inbound bool // the place comes to our host
-	byKey   bool // place is a server's key, whatever its names and addresses
+	by      mark
 }
+
+// mark is what the reports of a series have in common.
+type mark uint8
+
+const (
+	byPlace mark = iota // they go to one place
+	byKey               // one server's key answers, whatever its names and addresses
+	byPrint             // one client of the host makes them, wherever they go
+)
 
 func keyOf(m *testudo.Meta) seriesKey {
 	c := &m.About
@@ -126,7 +135,8 @@ func keyOf(m *testudo.Meta) seriesKey {
 type host struct {
 	served  int // conns from outside that it answered
 	hour    int64
-	hours   int // different hours in which it did something
+	hours   int  // different hours in which it did something
+	named   bool // it was seen to use a name
 	prints  [12]print
 	printed int // fingerprints met, remembered or not
 }
@@ -164,49 +174,18 @@ func (h *host) peculiar(hash uint64) bool {
 type memory struct {
 	series *detector.Table[seriesKey, series]
 	hosts  *detector.Table[netip.Addr, host]
-	keyed  *detector.Table[testudo.UID, uint64] // conversations with a key that is met in several places
-}
-
-// moving takes a record of a server that shows a key of its own making in
-// several places: its reports are one rhythm, wherever it stands today.
-func (m *memory) moving(r testudo.Record, h *host, out *detector.Out) {
-	meta := r.Base()
-	var place uint64
-	if t, ok := r.(*testudo.TLS); ok && t.Leaf != nil && t.Leaf.SelfSigned && meta.About.KeyPeers >= 2 {
-		p, _ := m.keyed.Put(meta.UID)
-		place = detector.NameKey(t.Leaf.KeyPrint)
-		*p = place
-	} else if p := m.keyed.Peek(meta.UID); p != nil {
-		place = *p
-	} else {
-		return
-	}
-	k := seriesKey{host: meta.About.Host, place: place, port: meta.ID.Resp.Port(), via: meta.ID.Proto, byKey: true}
-	s, isNew := m.series.Put(k)
-	if isNew {
-		s.begin(meta, h)
-	}
-	s.context(meta)
-	before := s.beats
-	switch r := r.(type) {
-	case *testudo.Conn:
-		s.conn(r)
-	case *testudo.TLS:
-		s.tls(r)
-	}
-	if s.due(before) {
-		m.judge(k, s, h, false, out)
-	}
+	joint  *detector.Table[testudo.UID, joint] // conversations that belong to a series of several places
 }
 
 // Observe implements detector.Memory.
 func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 	meta := r.Base()
 	h, _ := m.hosts.Put(meta.About.Host)
-	if at := int64(meta.Time) / int64(time.Hour); at > h.hour {
+	if at := hourOf(meta.Time); at > h.hour {
 		h.hour = at
 		h.hours++
 	}
+	h.named = h.named || meta.About.Outbound && meta.About.Name != ""
 	if c, ok := r.(*testudo.Conn); ok && !meta.About.Outbound {
 		if !meta.About.OrigLocal && c.RespPkts > 0 {
 			h.served++
@@ -227,26 +206,24 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 		s.http(r)
 	case *testudo.TLS:
 		s.tls(r)
-		if p := r.JA4; p != "" {
+		if p := r.ClientPrint(); p != "" {
 			s.print = detector.NameKey(p)
-			h.greet(s.print, k.place)
-		} else if r.JA3 != "" {
-			s.print = detector.NameKey(r.JA3)
 			h.greet(s.print, k.place)
 		}
 	}
 	if s.due(before) {
 		m.judge(k, s, h, false, out)
 	}
-	m.moving(r, h, out)
+	m.join(r, h, out)
 }
 
 // judge weighs a series and claims it where that tells something new.
 func (m *memory) judge(k seriesKey, s *series, h *host, last bool, out *detector.Out) {
 	s.judged, s.pulsed = s.beats, s.pulse.Count
-	odds := weigh(k, s, h, false).Logit()
+	v := weigh(k, s, h, false)
+	odds := v.Logit()
 	m.series.Keep(k, odds >= worthKeeping)
-	if odds < tell && s.claimed == 0 {
+	if s.claimed == 0 && (odds < tell || m.toldElsewhere(k, s)) || k.by == byPrint && !m.roams(k, s, h, &v) {
 		return
 	}
 	score := testudo.Probability(odds)
@@ -258,8 +235,16 @@ func (m *memory) judge(k seriesKey, s *series, h *host, last bool, out *detector
 	out.Claim(s.claim(k, weigh(k, s, h, true)))
 }
 
+// likely and sure are the probabilities from which judge/incident makes a
+// sighting medium, so that a person is asked, and high: a claim that crosses
+// one of them is news there. The rooms may not import each other.
+const (
+	likely = 0.55
+	sure   = 0.9
+)
+
 // grade is the step at which a person is asked, or asked at once.
-func grade(score float64) int { return b2i(score >= 0.5) + b2i(score >= 0.9) }
+func grade(score float64) int { return b2i(score >= likely) + b2i(score >= sure) }
 
 // Tick implements detector.Memory: at the end every series is weighed with
 // its last numbers.
@@ -283,7 +268,7 @@ func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 }
 
 // Shed implements detector.Memory.
-func (m *memory) Shed() int { return m.series.Shed() + m.hosts.Shed() + m.keyed.Shed() }
+func (m *memory) Shed() int { return m.series.Shed() + m.hosts.Shed() + m.joint.Shed() }
 
 // isAddress tells whether an HTTP Host header is an address and no name.
 func isAddress(host string) bool {
@@ -294,8 +279,10 @@ func isAddress(host string) bool {
 			return false // most hosts; a failed parse would allocate
 		}
 	}
-	if _, err := netip.ParseAddrPort(host); err == nil {
-		return true
+	if strings.Contains(host, ":") { // without a port it fails, which allocates
+		if _, err := netip.ParseAddrPort(host); err == nil {
+			return true
+		}
 	}
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil

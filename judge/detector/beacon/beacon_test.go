@@ -157,6 +157,32 @@ func TestCurve(t *testing.T) {
 	}
 }
 
+// The steps are those of judge/incident, where a person is asked from 0.55.
+func TestGrade(t *testing.T) {
+	for score, want := range map[float64]int{0.33: 0, 0.5: 0, 0.549: 0, 0.55: 1, 0.899: 1, 0.9: 2, 1: 2} {
+		if got := grade(score); got != want {
+			t.Errorf("grade(%v) is %d, want %d", score, got, want)
+		}
+	}
+}
+
+// A program that polls, and of which nothing else is known, is not asked about
+// at any pace, named or on a network where no names are seen.
+func TestPollerAlone(t *testing.T) {
+	for _, every := range []string{"2s", "10s", "60s", "300s", "1800s"} {
+		for _, name := range []string{"ServerName=a.example", ""} {
+			trace := "local 10.0.0.0/8\n" +
+				"0s 40x" + every + " ssl 10.0.0.7:5{i} 203.0.113.20:443 tcp UID=p{n} Version=TLSv13 " + name + "\n" +
+				"0s 40x" + every + " conn 10.0.0.7:5{i} 203.0.113.20:443 tcp UID=p{n} State=SF OrigBytes=700 RespBytes=900 OrigPkts=8 RespPkts=8"
+			for _, s := range detectortest.Run(Detector(), detectortest.Parse(t, trace), 1, 4096) {
+				if s.Score() > 0.45 {
+					t.Errorf("every %s %s: score %.3f\n%v", every, name, s.Score(), s.Reasons)
+				}
+			}
+		}
+	}
+}
+
 // A conversation that tells nothing new costs no allocation.
 func TestObserveAllocates(t *testing.T) {
 	d := Detector()

@@ -10,10 +10,14 @@ import (
 	"github.com/testudo-shield/testudo"
 )
 
-// identity names the series for ever; a server that moves goes by its key.
+// identity names the series for ever; a server that moves goes by its key, a
+// client that does by its fingerprint.
 func (k seriesKey) identity(name string) string {
-	if k.byKey {
+	switch k.by {
+	case byKey:
 		name = fmt.Sprintf("key %016x", k.place)
+	case byPrint:
+		name = fmt.Sprintf("client %016x", k.place)
 	}
 	return fmt.Sprintf("%s %s %s/%d %t", k.host, name, k.via, k.port, k.inbound)
 }
@@ -32,9 +36,13 @@ func (s *series) claim(k seriesKey, v verdict) testudo.Sighting {
 	if v.inside {
 		what = "signs of life in one conversation"
 	}
-	if k.byKey {
+	switch k.by {
+	case byKey:
 		title = fmt.Sprintf("%s reports about every %s to a server that moves, last to %s", k.host, period(v.rhythm.median), place)
 		what = "reports to several places with one key"
+	case byPrint:
+		title = fmt.Sprintf("%s reports about every %s to %s in turn, among them %s", k.host, period(v.rhythm.median), s.tour.places(), s.tour.chief())
+		what = fmt.Sprintf("reports by one client to %s", s.tour.places())
 	}
 	name := s.name
 	if name == "" || k.inbound {
@@ -70,6 +78,10 @@ func (s *series) claim(k seriesKey, v verdict) testudo.Sighting {
 			{Name: "hours", Value: s.hours},
 			{Name: "peer_hosts", Value: s.about.PeerHosts},
 		},
+	}
+	if s.tour != nil {
+		x.Servers = s.tour.servers(server.Ports[0])
+		x.Evidence = append(x.Evidence, testudo.Fact{Name: "places", Value: s.tour.n})
 	}
 	if 4*s.answered < s.asked {
 		x.Outcome = testudo.Attempt

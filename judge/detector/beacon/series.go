@@ -43,6 +43,7 @@ type series struct {
 	web    web
 	crypto crypto
 	print  uint64 // last client fingerprint
+	tour   *tour  // of a client that goes to several places; nil for other series
 
 	judged, claimed int // reports when judged and claimed last
 	score           float64
@@ -103,6 +104,13 @@ type world struct {
 func (s *series) context(m *testudo.Meta) {
 	c := &m.About
 	s.about = world{c.Known, c.HostsSeen, c.PeerHosts, c.OrigLocal && c.RespLocal, c.Shared}
+	if t := s.tour; t != nil {
+		if c.PrintHosts > 0 {
+			t.hosts = c.PrintHosts
+		}
+		t.shared = t.shared || c.Shared
+		s.about.PeerHosts, s.about.Shared = t.hosts, t.shared
+	}
 	s.peer = c.Peer
 	if c.Name != "" {
 		s.name = c.Name
@@ -228,13 +236,16 @@ func (s *series) beat(t testudo.Time, up, down int64, uid testudo.UID) {
 	s.last, s.event = t, t
 	s.file(report{t, clamp(up), clamp(down)})
 	s.beats++
-	if h := int64(t) / int64(time.Hour); h != s.hour {
+	if h := hourOf(t); h != s.hour {
 		s.hour = h
 		s.hours++
 		s.clock |= 1 << (h % 24)
 	}
 	s.keepUID(uid)
 }
+
+// hourOf numbers the hours.
+func hourOf(t testudo.Time) int64 { return int64(t) / int64(time.Hour) }
 
 // file puts a report where it is kept.
 func (s *series) file(r report) {

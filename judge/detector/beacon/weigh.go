@@ -18,6 +18,7 @@ type verdict struct {
 	up, down sizes
 	count    int  // reports or pulses
 	inside   bool // the rhythm is inside one long conn
+	odd      bool // something was said that is odd even of a program that polls
 	slow     float64
 }
 
@@ -29,6 +30,12 @@ const (
 	slowPrior = -7.0
 	slowShare = 0.8 // of the weight of a rhythm
 )
+
+// nomination is the log-odds (a probability of 0.43) beyond which a series
+// does not come by what every program that polls shows: a rhythm, equal
+// sizes, the same path, one handshake after the other. A person is asked
+// only where something about it is odd as well.
+const nomination = -0.3
 
 // slow is how far a period lies on the way from the fast to the slow prior.
 var slow = curve{{math.Log(30), 0}, {math.Log(300), 1}}
@@ -51,7 +58,7 @@ func weigh(k seriesKey, s *series, h *host, telling bool) verdict {
 	v.add(testudo.Timing, 4, s.timing(&v))
 	v.add(testudo.Volume, 2.5, s.volume(&v))
 	v.add(testudo.Rarity, 3.6, s.rarity(&v, k, h))
-	v.add(testudo.Naming, 2, s.naming(&v, k))
+	v.add(testudo.Naming, 2, s.naming(&v, k, h))
 	v.add(testudo.Crypto, 3, s.secrecy(&v, h))
 	v.add(testudo.Content, 3.8, s.content(&v))
 	v.add(testudo.Company, 3, s.company(&v))
@@ -63,6 +70,12 @@ func (v *verdict) add(f testudo.Family, limit float64, e detector.Evidence) {
 	if e.Said {
 		v.Put(f, detector.Cap(e.Weight, limit), e.Text)
 	}
+}
+
+// sayOdd adds to e what no ordinary program that polls shows.
+func (v *verdict) sayOdd(e *detector.Evidence, weight float64, format string, args ...any) {
+	v.odd = true
+	e.Say(weight, format, args...)
 }
 
 // ofPulses is the rhythm inside a long conn, of which only mean and deviation
@@ -129,7 +142,7 @@ func (s *series) volume(v *verdict) (e detector.Evidence) {
 		e.Say(0.7, "each is of the same size, %.0f bytes", v.up.median)
 	}
 	span := s.last.Sub(s.first)
-	if all := int(span/time.Hour) + 1; span >= 4*time.Hour {
+	if all := hourOf(s.last) - hourOf(s.first) + 1; span >= 4*time.Hour {
 		share := float64(s.hours) / float64(all)
 		switch {
 		case share >= 0.8:
@@ -155,15 +168,19 @@ func (s *series) rarity(v *verdict, k seriesKey, h *host) (e detector.Evidence) 
 	if c.Known < settled || h.hours < lived || k.inbound {
 		return e
 	}
+	it, goes := "it", "goes there"
+	if k.by == byPrint {
+		it, goes = "such a client", "has it"
+	}
 	fresh := s.began >= settled && s.lived >= lived
 	switch {
 	case fresh:
-		e.Say(0.8, "nobody here used it in the first %s of watching", watched(s.began))
+		v.sayOdd(&e, 0.8, "nobody here used %s in the first %s of watching", it, watched(s.began))
 	case s.began < atOnce || s.lived <= 2:
-		e.Say(-1.5, "it was in use when watching began, %s before", watched(c.Known))
+		e.Say(-1.5, "%s was in use when watching began, %s before", it, watched(c.Known))
 	}
 	if c.PeerHosts <= 1 && c.HostsSeen >= 8 {
-		e.Say(0.5, "of %d hosts here only this one goes there", c.HostsSeen)
+		e.Say(0.5, "of %d hosts here only this one %s", c.HostsSeen, goes)
 	}
 	if fresh && h.served >= serving {
 		e.Say(2.3, "a machine that serves others (%d visits answered) has taken up a new habit", h.served)
@@ -171,13 +188,15 @@ func (s *series) rarity(v *verdict, k seriesKey, h *host) (e detector.Evidence) 
 	return e
 }
 
-func (s *series) naming(v *verdict, k seriesKey) (e detector.Evidence) {
+// naming weighs a missing name. It is odd of a host that is seen to use names.
+func (s *series) naming(v *verdict, k seriesKey, h *host) (e detector.Evidence) {
 	e = v.Evidence()
 	switch {
 	case k.inbound:
 	case s.name == "" && s.web.bareHost > 0:
-		e.Say(1.5, "requests go to a bare address, and say so")
+		v.sayOdd(&e, 1.5, "requests go to a bare address, and say so")
 	case s.name == "":
+		v.odd = v.odd || h.named
 		e.Say(1, "it goes to a bare address that no name was asked for")
 	}
 	return e
@@ -191,25 +210,25 @@ func (s *series) secrecy(v *verdict, h *host) (e detector.Evidence) {
 	}
 	switch {
 	case c.selfMade && c.foreign:
-		e.Say(2.2, "the server shows a certificate of its own making, for another name")
+		v.sayOdd(&e, 2.2, "the server shows a certificate of its own making, for another name")
 	case c.selfMade:
-		e.Say(1.8, "the server shows a certificate of its own making")
+		v.sayOdd(&e, 1.8, "the server shows a certificate of its own making")
 	case c.public && c.foreign:
-		e.Say(0.8, "the certificate is for another name")
+		v.sayOdd(&e, 0.8, "the certificate is for another name")
 	}
 	if c.selfMade && c.age > 0 && c.age < 30*24*time.Hour {
 		e.Say(0.5, "made %.0f days ago", c.age.Hours()/24)
 	}
 	switch {
 	case c.nameless > c.handshakes/2 && s.name == "" && strings.Contains(s.service, "quic"):
-		e.Say(1.2, "a QUIC client that names no server, as no browser does")
+		v.sayOdd(&e, 1.2, "a QUIC client that names no server, as no browser does")
 	case c.nameless > c.handshakes/2 && s.name == "":
 		e.Say(0.4, "the client names no server")
 	}
 	if s.print != 0 && h.peculiar(s.print) {
 		e.Say(0.4, "the host greets no other server with this fingerprint")
 	}
-	if c.handshakes >= minBeats && c.resumed == 0 && v.rhythm.median < 30 && v.rhythm.median > 0 && !v.inside {
+	if s.tour == nil && c.handshakes >= minBeats && c.resumed == 0 && v.rhythm.median < 30 && v.rhythm.median > 0 && !v.inside {
 		e.Say(1, "%d full handshakes one after the other, none resumed nor kept open", c.handshakes)
 	}
 	return e
@@ -226,16 +245,16 @@ func (s *series) content(v *verdict) (e detector.Evidence) {
 		e.Say(1, "%d requests for the same few paths, from no page", w.requests)
 	}
 	if w.pretends > w.requests/2 {
-		e.Say(1.8, "the client calls itself a browser and sends none of the headers browsers send")
+		v.sayOdd(&e, 1.8, "the client calls itself a browser and sends none of the headers browsers send")
 		if w.orphans > w.requests/2 {
 			e.Say(0.9, "and posts from no page")
 		}
 	}
 	if float64(w.dense) >= 0.3*n {
-		e.Say(0.8, "%d of the bodies sent are no text", w.dense)
+		v.sayOdd(&e, 0.8, "%d of the bodies sent are no text", w.dense)
 	}
 	if w.noHost > w.requests/2 {
-		e.Say(2.5, "requests name no host, which every browser and library does")
+		v.sayOdd(&e, 2.5, "requests name no host, which every browser and library does")
 	}
 	if float64(w.noReferrer) < 0.5*n {
 		e.Say(-1.5, "requests come from pages somebody has open")
@@ -249,11 +268,25 @@ func (s *series) content(v *verdict) (e detector.Evidence) {
 	return e
 }
 
+// rotation is the log-likelihood ratio of one rhythm going to so many
+// unrelated domains or addresses: a maker's client goes to several names of
+// one, and to a second one now and then.
+var rotation = curve{{1, -1}, {2, -0.5}, {3, 0.5}, {4, 1.5}, {8, 2.2}}
+
 func (s *series) company(v *verdict) (e detector.Evidence) {
 	e = v.Evidence()
 	c := &s.about
+	if t := s.tour; t != nil {
+		sites := t.sites()
+		w := rotation.at(float64(sites))
+		if c.Known < settled {
+			w /= 2 // who has which client is not known yet
+		}
+		v.odd = v.odd || sites >= 3 && c.Known >= settled
+		e.Say(w, "one client, which %d of %d hosts here have, reports to %s in turn, to none more than %d of %d times", t.hosts, c.HostsSeen, t.places(), t.most(), s.beats)
+	}
 	if s.crypto.selfMade && s.crypto.keyPeers >= 2 {
-		e.Say(2.5, "the same key was shown to our hosts at %d different places, one of them %s", s.crypto.keyPeers, s.crypto.keyAlso)
+		v.sayOdd(&e, 2.5, "the same key was shown to our hosts at %d different places, one of them %s", s.crypto.keyPeers, s.crypto.keyAlso)
 	}
 	share := float64(c.PeerHosts) / math.Max(1, float64(c.HostsSeen))
 	switch {
@@ -288,6 +321,9 @@ func (s *series) innocence(v *verdict, k seriesKey) (e detector.Evidence) {
 	}
 	if k.inbound && s.web.noHost == 0 {
 		e.Say(-3, "it is the peer that calls, as monitoring from outside does")
+	}
+	if over := v.Logit() + e.Weight - nomination; over > 0 && !v.odd {
+		e.Say(-over, "rhythm and sizes alone: any program that polls shows them")
 	}
 	return e
 }

@@ -135,9 +135,7 @@ func (a *attack) took() int {
 // has no reason for any.
 func (p *pair) weighAttack(k *scale) {
 	a := &p.attack
-	if k.put(testudo.Base, rareAttack) {
-		k.say(testudo.Base, "few clients attack")
-	}
+	k.add(testudo.Base, rareAttack, "few clients attack")
 	hits, kinds, most := 0, 0, 0.0
 	for c, n := range a.classes {
 		if n == 0 {
@@ -146,37 +144,19 @@ func (p *pair) weighAttack(k *scale) {
 		hits += n
 		kinds++
 		most = max(most, syntax[c].weight)
-		if k.telling {
-			k.say(testudo.Content, "%d of %d requests with %s", n, a.requests, syntax[c].words)
-		}
+		k.add(testudo.Content, 0, "%d of %d requests with %s", n, a.requests, syntax[c].words)
 	}
 	if hits > 0 {
-		k.put(testudo.Content, most+0.6*float64(kinds-1))
+		k.add(testudo.Content, most+0.6*float64(kinds-1), "")
 	}
 	varied := a.took()
 	if p.bothOurs {
 		varied = a.formed
 	}
-	if varied > 1 {
-		if k.put(testudo.Volume, variety(varied)) {
-			k.say(testudo.Volume, "%d different ones, %d of them taken by the application", a.formed, a.took())
-		}
-	}
-	if a.fruit {
-		if k.put(testudo.Content, 3.5) {
-			k.say(testudo.Content, "an answer holds what only a command or a system's file gives")
-		}
-	}
-	if a.inward && !p.bothOurs && !a.fruit && varied < 3 {
-		if k.put(testudo.Innocence, -0.5) {
-			k.say(testudo.Innocence, "attempts come from outside all day")
-		}
-	}
-	if hits > 0 && !a.inward && !p.bothOurs {
-		if k.put(testudo.Innocence, -2.5) {
-			k.say(testudo.Innocence, "a client of ours asks a server outside: pages of advertisements write such requests")
-		}
-	}
+	k.when(varied > 1, testudo.Volume, variety(varied), "%d different ones, %d of them taken by the application", a.formed, a.took())
+	k.when(a.fruit, testudo.Content, 3.5, "an answer holds what only a command or a system's file gives")
+	k.when(a.inward && !p.bothOurs && !a.fruit && varied < 3, testudo.Innocence, -0.5, "attempts come from outside all day")
+	k.when(hits > 0 && !a.inward && !p.bothOurs, testudo.Innocence, -2.5, "a client of ours asks a server outside: pages of advertisements write such requests")
 }
 
 // variety weighs n different requests with such syntax.

@@ -8,9 +8,7 @@ import (
 
 // weighControl joins what all records of the pair say for a control channel.
 func (p *pair) weighControl(k *scale) {
-	if k.put(testudo.Base, rare) {
-		k.say(testudo.Base, "few pairs are control channels")
-	}
+	k.add(testudo.Base, rare, "few pairs are control channels")
 	p.web.weigh(k, p)
 	p.tls.weigh(k, p)
 	p.wire.weigh(k, p)
@@ -20,40 +18,20 @@ func (p *pair) weighControl(k *scale) {
 // weighCompany puts what is known of the peer apart from what it says.
 func (p *pair) weighCompany(k *scale) {
 	if w := p.unresolved(); w > 0 && p.web.bare == 0 && !p.tls.bare() {
-		if k.put(testudo.Naming, w) {
-			k.say(testudo.Naming, "this machine was not seen to resolve a name for the peer, but for %.0f %% of its others", 100*p.resolves)
-		}
+		k.add(testudo.Naming, w, "this machine was not seen to resolve a name for the peer, but for %.0f %% of its others", 100*p.resolves)
 	}
 	if odd := p.oddPort(); odd != 0 && p.web.requests > 0 {
-		if k.put(testudo.Naming, 0.5) {
-			k.say(testudo.Naming, "the web on port %d", odd)
-		}
+		k.add(testudo.Naming, 0.5, "the web on port %d", int(odd))
 	}
-	if p.fresh && p.hosts == 1 && p.seen >= 10 {
-		if k.put(testudo.Rarity, 1) {
-			k.say(testudo.Rarity, "no other of %d hosts uses it, and this one only began to", p.seen)
-		}
-	}
+	k.when(p.fresh && p.hosts == 1 && p.seen >= 10, testudo.Rarity, 1, "no other of %d hosts uses it, and this one only began to", p.seen)
 	if p.crowd >= crowd && p.web.requests == 0 {
-		if k.put(testudo.Innocence, -2) {
-			k.say(testudo.Innocence, "this machine talks with %d nameless peers on odd ports, as peer-to-peer programs do", p.crowd)
-		}
+		k.add(testudo.Innocence, -2, "this machine talks with %d nameless peers on odd ports, as peer-to-peer programs do", p.crowd)
 	} else if p.others > 0 && p.hides() {
-		if k.put(testudo.Company, min(2, float64(p.others))) {
-			k.say(testudo.Company, "%d other peers of this machine hide in the same way", p.others)
-		}
+		k.add(testudo.Company, min(2, float64(p.others)), "%d other peers of this machine hide in the same way", p.others)
 	}
-	if p.old {
-		if k.put(testudo.Innocence, -0.5) {
-			k.say(testudo.Innocence, "in use since the watch began, %.0f h ago", p.known.Hours())
-		}
-	}
+	k.when(p.old, testudo.Innocence, -0.5, "in use since the watch began, %.0f h ago", p.known.Hours())
 	p.weighHosts(k)
-	if p.shared {
-		if k.put(testudo.Innocence, -1) {
-			k.say(testudo.Innocence, "the address serves many unrelated names")
-		}
-	}
+	k.when(p.shared, testudo.Innocence, -1, "the address serves many unrelated names")
 }
 
 // unresolved weighs that no name was seen for the peer by the share of the
@@ -76,15 +54,9 @@ func (p *pair) weighHosts(k *scale) {
 		if 3*p.hosts >= p.seen {
 			w = 2
 		}
-		if k.put(testudo.Innocence, -w) {
-			k.say(testudo.Innocence, "%d of %d hosts here use it", p.hosts, p.seen)
-		}
+		k.add(testudo.Innocence, -w, "%d of %d hosts here use it", p.hosts, p.seen)
 	}
-	if p.bothOurs {
-		if k.put(testudo.Innocence, -2) {
-			k.say(testudo.Innocence, "both machines are ours")
-		}
-	}
+	k.when(p.bothOurs, testudo.Innocence, -2, "both machines are ours")
 }
 
 // hides tells whether the peer hides as control servers do that have many
@@ -163,7 +135,7 @@ func (p *pair) claimSession(k ends, s *testudo.Sighting) {
 	if w.gaps.weight() > 0 {
 		s.Title = fmt.Sprintf("%s reports to %s about every %.0f s", k.host, p.called(k.peer), w.gaps.mean)
 	}
-	if 2*w.forged[honest] < w.requests {
+	if 2*w.forged[honest] < w.requests || w.alone(p) {
 		s.Title += ", posing as a browser"
 		s.Techniques = append(s.Techniques, "T1036")
 	}

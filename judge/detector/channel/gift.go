@@ -89,85 +89,32 @@ func (p *pair) file(r *testudo.FTP) {
 func (p *pair) weighDelivery(k *scale) {
 	g := &p.gift
 	if g.count == 0 {
-		k.put(testudo.Base, -10)
+		k.add(testudo.Base, -10, "no program came")
 		return
 	}
-	if k.put(testudo.Base, rareProgram) {
-		k.say(testudo.Base, "most programs that come in the clear are updates and tools")
-	}
-	if g.disguise != "" {
-		if k.put(testudo.Content, 3.8) {
-			k.say(testudo.Content, "a program (%s) came under %s", g.mime, g.disguise)
-		}
-	}
-	if g.unnamed {
-		if k.put(testudo.Content, 0.7) {
-			k.say(testudo.Content, "the path asked for names no program, yet one (%s) came", g.mime)
-		}
-	}
-	if g.untyped {
-		if k.put(testudo.Content, 0.7) {
-			k.say(testudo.Content, "the server called it plain text")
-		}
-	}
-	if g.hidden {
-		if k.put(testudo.Content, 0.5) {
-			k.say(testudo.Content, "its name stands only in the answer")
-		}
-	}
-	if g.lottery {
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "its name looks drawn by lot")
-		}
-	}
-	if g.bareLibrary {
-		if k.put(testudo.Content, 0.7) {
-			k.say(testudo.Content, "a bare library, which nobody runs by hand")
-		}
-	}
+	k.add(testudo.Base, rareProgram, "most programs that come in the clear are updates and tools")
+	k.when(g.disguise != "", testudo.Content, 3.8, "a program (%s) came under %s", g.mime, g.disguise)
+	k.when(g.unnamed, testudo.Content, 0.7, "the path asked for names no program, yet one (%s) came", g.mime)
+	k.when(g.untyped, testudo.Content, 0.7, "the server called it plain text")
+	k.when(g.hidden, testudo.Content, 0.5, "its name stands only in the answer")
+	k.when(g.lottery, testudo.Content, 1, "its name looks drawn by lot")
+	k.when(g.bareLibrary, testudo.Content, 0.7, "a bare library, which nobody runs by hand")
 	switch {
 	case g.agent == naked || g.oddAgent:
-		if k.put(testudo.Content, 1.5) {
-			k.say(testudo.Content, "the client is no browser, though its name may claim so")
-		}
+		k.add(testudo.Content, 1.5, "the client is no browser, though its name may claim so")
 	case g.agent != honest:
-		if k.put(testudo.Content, 0.8) {
-			k.say(testudo.Content, "the client calls itself a browser but names no language")
-		}
+		k.add(testudo.Content, 0.8, "the client calls itself a browser but names no language")
 	}
-	if g.mime == "application/x-executable" {
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "bare programs for Linux are rare: they come in packages")
-		}
-	}
-	if g.many >= 3 {
-		if k.put(testudo.Volume, 1) {
-			k.say(testudo.Volume, "%d libraries one by one", g.many)
-		}
-	}
+	k.when(g.mime == "application/x-executable", testudo.Content, 1, "bare programs for Linux are rare: they come in packages")
+	k.when(g.many >= 3, testudo.Volume, 1, "%d libraries one by one", g.many)
 	if g.ftp {
-		if k.put(testudo.Content, 1.5) {
-			k.say(testudo.Content, "a program (%s) came by FTP, which no browser and no updater uses any more", g.mime)
-		}
-		if g.count > 1 {
-			if k.put(testudo.Volume, min(1, 0.4*float64(g.count))) {
-				k.say(testudo.Volume, "%d programs", g.count)
-			}
-		}
-		if w := p.unresolved(); w > 0 && k.put(testudo.Naming, w) {
-			k.say(testudo.Naming, "from an address that this machine was not seen to resolve, as it does others")
-		}
+		k.add(testudo.Content, 1.5, "a program (%s) came by FTP, which no browser and no updater uses any more", g.mime)
+		k.when(g.count > 1, testudo.Volume, min(1, 0.4*float64(g.count)), "%d programs", g.count)
+		w := p.unresolved()
+		k.when(w > 0, testudo.Naming, w, "from an address that this machine was not seen to resolve, as it does others")
 	}
-	if g.bare && !p.bothOurs {
-		if k.put(testudo.Naming, 2) {
-			k.say(testudo.Naming, "asked for at a bare address")
-		}
-	}
-	if meaning(g.port) == "" {
-		if k.put(testudo.Naming, 0.7) {
-			k.say(testudo.Naming, "on port %d", g.port)
-		}
-	}
+	k.when(g.bare && !p.bothOurs, testudo.Naming, 2, "asked for at a bare address")
+	k.when(meaning(g.port) == "", testudo.Naming, 0.7, "on port %d", int(g.port))
 	p.weighHosts(k)
 }
 

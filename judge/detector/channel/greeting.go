@@ -76,50 +76,22 @@ func (g *greeting) weigh(k *scale, p *pair) {
 		if p.name != "" {
 			w = 0.4 // an old stack, rather than nothing to name
 		}
-		if k.put(testudo.Naming, w) {
-			k.say(testudo.Naming, "%d of %d handshakes name no server", g.nameless, g.count)
-		}
+		k.add(testudo.Naming, w, "%d of %d handshakes name no server", g.nameless, g.count)
 	}
-	if g.silent > 0 && g.silent == g.count && p.name == "" {
-		if k.put(testudo.Crypto, 0.3) {
-			k.say(testudo.Crypto, "nor a protocol inside")
-		}
-	}
-	if g.vouched > 0 && g.homemade == 0 {
-		if k.put(testudo.Innocence, -0.7) {
-			k.say(testudo.Innocence, "the server's certificate looks like a public authority's")
-		}
-	}
-	if g.quic > 0 && !g.overTCP {
-		if k.put(testudo.Crypto, 0.7) {
-			k.say(testudo.Crypto, "HTTP/3 at once, with nothing seen by which a browser learns that a bare address has it")
-		}
-	}
+	k.when(g.silent > 0 && g.silent == g.count && p.name == "", testudo.Crypto, 0.3, "nor a protocol inside")
+	k.when(g.vouched > 0 && g.homemade == 0, testudo.Innocence, -0.7, "the server's certificate looks like a public authority's")
+	k.when(g.quic > 0 && !g.overTCP, testudo.Crypto, 0.7, "HTTP/3 at once, with nothing seen by which a browser learns that a bare address has it")
 	if g.selfMade > 0 {
-		if k.put(testudo.Crypto, 1.2) {
-			k.say(testudo.Crypto, "the server made its certificate itself")
-		}
-		if g.eternal && k.put(testudo.Crypto, 0.4) {
-			k.say(testudo.Crypto, "it is good for more than nine years")
-		}
-		if g.plain && k.put(testudo.Crypto, 0.3) {
-			k.say(testudo.Crypto, "it has no extension")
-		}
+		k.add(testudo.Crypto, 1.2, "the server made its certificate itself")
+		k.when(g.eternal, testudo.Crypto, 0.4, "it is good for more than nine years")
+		k.when(g.plain, testudo.Crypto, 0.3, "it has no extension")
 	} else if g.homemade > 0 && g.nameless > 0 {
-		if k.put(testudo.Crypto, 0.8) {
-			k.say(testudo.Crypto, "no public authority made the server's certificate")
-		}
+		k.add(testudo.Crypto, 0.8, "no public authority made the server's certificate")
 	}
 	if w := g.gaps.weight(); w > 0 && g.nameless+g.homemade > 0 {
-		if k.put(testudo.Timing, w) {
-			k.say(testudo.Timing, "%d handshakes about every %.1f s (deviation %.0f %%)", g.gaps.count, g.gaps.mean, 100*g.gaps.jitter())
-		}
+		k.add(testudo.Timing, w, "%d handshakes about every %.1f s (deviation %.0f %%)", g.gaps.count, g.gaps.mean, 100*g.gaps.jitter())
 	}
-	if meaning(g.port) == "" && (g.nameless == g.count || g.selfMade > 0) {
-		if k.put(testudo.Naming, 0.6) {
-			k.say(testudo.Naming, "TLS on port %d, which is nobody's", g.port)
-		}
-	}
+	k.when(meaning(g.port) == "" && (g.nameless == g.count || g.selfMade > 0), testudo.Naming, 0.6, "TLS on port %d, which is nobody's", int(g.port))
 }
 
 // bare tells whether no handshake named a server.

@@ -163,19 +163,24 @@ type scale struct {
 	words   [len(families)]string
 }
 
-// put adds evidence; it returns whether the words are wanted.
-func (s *scale) put(f testudo.Family, weight float64) bool {
-	s.sums[place(f)] += weight
-	return s.telling
+// add adds evidence with its words, if any, told as detector.Text does.
+func (s *scale) add(f testudo.Family, weight float64, format string, args ...any) {
+	i := place(f)
+	s.sums[i] += weight
+	if !s.telling || format == "" {
+		return
+	}
+	if s.words[i] != "" {
+		s.words[i] += "; "
+	}
+	s.words[i] += detector.Text(format, args...)
 }
 
-// say adds the words for what was put.
-func (s *scale) say(f testudo.Family, format string, args ...any) {
-	w := &s.words[place(f)]
-	if *w != "" {
-		*w += "; "
+// when adds evidence if it is met.
+func (s *scale) when(met bool, f testudo.Family, weight float64, format string, args ...any) {
+	if met {
+		s.add(f, weight, format, args...)
 	}
-	*w += fmt.Sprintf(format, args...)
 }
 
 // place is where in families f is.

@@ -22,6 +22,11 @@ type session struct {
 	cookie    int // length of that cookie
 	agent     string
 	odd       bool // the agent is no name of a program
+	posed     int  // requests with all the headers a browser sends
+	origins   int  // with the page's origin, which browsers put to every post
+	pages     int  // asked for without a body and answered by a page
+	pieces    int  // answers that pages are made of: styles, scripts, fonts, pictures
+	dropped   int  // requests without the cookie that the server had set
 	raw       int  // posts of raw bytes from what calls itself a browser
 	carried   int  // requests with a query, a cookie or a body
 	mute      int  // without agent and accepted types
@@ -35,8 +40,9 @@ type session struct {
 	refused   int // posts to what the server says is not there, answered in no page's or error's words
 	paths     [6]uint64
 	pathCount int
-	drawn     int // requests whose path or query looks drawn by lot
-	sizes     [4]struct{ size, count int64 }
+	drawn     int   // requests whose path or query looks drawn by lot
+	sizes     sizes // of answers
+	sent      sizes // of posts
 	answers   int
 	media     int // answers that are pictures, sound or video by content
 	gaps      rhythm
@@ -61,6 +67,7 @@ func (s *session) take(r *testudo.HTTP) {
 	s.forged[disguise(r)]++
 	s.agent = r.UserAgent
 	s.odd = s.odd || drawnByLot(r.UserAgent)
+	s.pose(r)
 	if r.UserAgent == "" && r.RequestHeaders != "" && !has(r.RequestHeaders, "accept") {
 		s.mute++
 	}
@@ -102,6 +109,29 @@ func (s *session) take(r *testudo.HTTP) {
 	s.last = max(s.last, r.Time)
 }
 
+// pose notes how far the client behaves as the browser whose headers it sends.
+func (s *session) pose(r *testudo.HTTP) {
+	if !strings.HasPrefix(r.UserAgent, "Mozilla/") {
+		return
+	}
+	if has(r.RequestHeaders, "accept") && has(r.RequestHeaders, "accept-language") && has(r.RequestHeaders, "accept-encoding") {
+		s.posed++
+	}
+	if r.Origin != "" {
+		s.origins++
+	}
+	if s.setCookie && r.CookieLen == 0 {
+		s.dropped++
+	}
+	switch {
+	case !r.HasResponse:
+	case isPiece(r.ResponseType):
+		s.pieces++
+	case r.RequestLen == 0 && strings.HasPrefix(r.ResponseType, "text/html"):
+		s.pages++
+	}
+}
+
 // seen remembers up to six paths and counts the others.
 func (s *session) seen(path uint64) bool {
 	for i := range min(s.pathCount, len(s.paths)) {
@@ -125,7 +155,8 @@ func (s *session) body(r *testudo.HTTP) {
 		} else if encoded(r.RequestHead, r.RequestLen, r.RequestEntropy, r.RequestText) {
 			s.coded++
 		}
-		if strings.HasPrefix(r.RequestType, "application/octet-stream") && disguise(r) != honest {
+		s.sent.add(r.RequestLen)
+		if strings.HasPrefix(r.RequestType, "application/octet-stream") && strings.HasPrefix(r.UserAgent, "Mozilla/") {
 			s.raw++
 		}
 		if r.Status == 404 && wordless(r) {
@@ -148,17 +179,7 @@ func (s *session) body(r *testudo.HTTP) {
 	if strings.HasPrefix(r.ResponseType, "text/html") && encoded(r.ResponseHead, r.ResponseLen, r.ResponseEntropy, r.ResponseText) {
 		s.answered++
 	}
-	least := 0
-	for i := range s.sizes {
-		if s.sizes[i].count > 0 && s.sizes[i].size == r.ResponseLen {
-			s.sizes[i].count++
-			return
-		}
-		if s.sizes[i].count < s.sizes[least].count {
-			least = i
-		}
-	}
-	s.sizes[least].size, s.sizes[least].count = r.ResponseLen, 1
+	s.sizes.add(r.ResponseLen)
 }
 
 // wordless tells whether an answer's body is neither text nor a page: every
@@ -173,16 +194,11 @@ func wordless(r *testudo.HTTP) bool {
 // steady returns the share of the commonest answer size among the answers, 0
 // where that is no message but a piece of something big.
 func (s *session) steady() float64 {
-	most, size := int64(0), int64(0)
-	for i := range s.sizes {
-		if s.sizes[i].count > most {
-			most, size = s.sizes[i].count, s.sizes[i].size
-		}
-	}
+	size, count := s.sizes.commonest()
 	if size > piece {
 		return 0
 	}
-	return float64(most) / float64(max(1, s.answers))
+	return float64(count) / float64(max(1, s.answers))
 }
 
 // piece is how big an answer is no message any more.
@@ -197,159 +213,77 @@ func (s *session) weigh(k *scale, p *pair) {
 	if s.requests == 0 {
 		return
 	}
+	alone := s.alone(p)
 	s.weighClient(k)
-	s.weighBodies(k)
-	s.weighShape(k)
-	if s.media > 0 && 2*s.media >= s.answers {
-		if k.put(testudo.Innocence, -1.5) {
-			k.say(testudo.Innocence, "%d of %d answers are pictures, sound or video", s.media, s.answers)
-		}
+	s.weighBodies(k, alone)
+	s.weighShape(k, alone)
+	if alone {
+		s.weighPose(k)
 	}
-	if s.carried == 0 && s.drawn == 0 && s.falseText == 0 && s.requests > 1 {
-		if k.put(testudo.Innocence, -1) {
-			k.say(testudo.Innocence, "it only reads: no query, cookie or post that could carry an answer out")
-		}
-	}
-	if s.bare > 0 && !p.bothOurs {
-		if k.put(testudo.Naming, 1.5) {
-			k.say(testudo.Naming, "%d of %d requests name a bare address instead of a host", s.bare, s.requests)
-		}
-	}
+	k.when(s.media > 0 && 2*s.media >= s.answers, testudo.Innocence, -1.5, "%d of %d answers are pictures, sound or video", s.media, s.answers)
+	k.when(s.carried == 0 && s.drawn == 0 && s.falseText == 0 && s.requests > 1, testudo.Innocence, -1, "it only reads: no query, cookie or post that could carry an answer out")
+	k.when(s.bare > 0 && !p.bothOurs, testudo.Naming, 1.5, "%d of %d requests name a bare address instead of a host", s.bare, s.requests)
 }
 
 func (s *session) weighClient(k *scale) {
 	switch {
 	case 2*s.forged[naked] >= s.requests:
-		if k.put(testudo.Content, 2) {
-			k.say(testudo.Content, "the client calls itself a browser but says neither what it accepts nor in which language, in %d of %d requests", s.forged[naked], s.requests)
-		}
+		k.add(testudo.Content, 2, "the client calls itself a browser but says neither what it accepts nor in which language, in %d of %d requests", s.forged[naked], s.requests)
 	case 2*(s.forged[naked]+s.forged[careless]) >= s.requests:
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "the client calls itself a browser but names no language and no encoding, in %d of %d requests", s.forged[naked]+s.forged[careless], s.requests)
-		}
+		k.add(testudo.Content, 1, "the client calls itself a browser but names no language and no encoding, in %d of %d requests", s.forged[naked]+s.forged[careless], s.requests)
 	case s.mute > 0 && s.mute == s.requests:
-		if k.put(testudo.Content, 0.8) {
-			k.say(testudo.Content, "the client says neither its name nor what it accepts")
-		}
+		k.add(testudo.Content, 0.8, "the client says neither its name nor what it accepts")
 	case s.odd:
-		if k.put(testudo.Content, 1.2) {
-			k.say(testudo.Content, "the client's name looks drawn by lot")
-		}
+		k.add(testudo.Content, 1.2, "the client's name looks drawn by lot")
 	}
-	if s.sudden > 0 {
-		if k.put(testudo.Content, 0.7) {
-			k.say(testudo.Content, "%d posts of a browser that say no page they come from", s.sudden)
-		}
-	}
-	if s.selfMade > 0 {
-		if k.put(testudo.Content, 1.5) {
-			k.say(testudo.Content, "%d requests claim to come from the very page they ask for, which was never asked for before", s.selfMade)
-		}
-	}
+	k.when(s.sudden > 0, testudo.Content, 0.7, "%d posts of a browser that say no page they come from", s.sudden)
+	k.when(s.selfMade > 0, testudo.Content, 1.5, "%d requests claim to come from the very page they ask for, which was never asked for before", s.selfMade)
 	if s.presented > 0 && s.forged[honest] < s.requests {
 		w := 0.7
 		if s.cookie >= 128 {
 			w = 1.5
 		}
-		if k.put(testudo.Content, w) {
-			k.say(testudo.Content, "%d requests carry a cookie (up to %d bytes) that the server was not seen to set", s.presented, s.cookie)
-		}
+		k.add(testudo.Content, w, "%d requests carry a cookie (up to %d bytes) that the server was not seen to set", s.presented, s.cookie)
 	}
 }
 
-func (s *session) weighBodies(k *scale) {
-	if s.falseText > 0 {
-		if k.put(testudo.Content, 2.5) {
-			k.say(testudo.Content, "%d answers claim to be text but are random bytes, as of something encrypted", s.falseText)
-		}
-	}
+func (s *session) weighBodies(k *scale, alone bool) {
+	k.when(s.falseText > 0, testudo.Content, 2.5, "%d answers claim to be text but are random bytes, as of something encrypted", s.falseText)
 	if s.opaque > 0 {
-		if k.put(testudo.Content, 1.5) {
-			k.say(testudo.Content, "%d posts of random bytes under no honest type", s.opaque)
-		}
-	} else if s.coded > 0 && (s.bare > 0 || s.forged[honest] < s.requests) {
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "%d posts of encoded text", s.coded)
-		}
+		k.add(testudo.Content, 1.5, "%d posts of random bytes under no honest type", s.opaque)
+	} else if s.coded > 0 && (s.bare > 0 || alone || s.forged[honest] < s.requests) {
+		k.add(testudo.Content, 1, "%d posts of encoded text", s.coded)
 	}
-	if s.answered > 0 {
-		if k.put(testudo.Content, 1.5) {
-			k.say(testudo.Content, "%d answers claim to be pages but are one word of encoded text", s.answered)
-		}
-	}
-	if s.raw >= 2 && s.opaque == 0 {
-		if k.put(testudo.Content, 0.8) {
-			k.say(testudo.Content, "%d posts of raw bytes from what calls itself a browser", s.raw)
-		}
-	}
+	k.when(s.answered > 0, testudo.Content, 1.5, "%d answers claim to be pages but are one word of encoded text", s.answered)
+	k.when(s.raw >= 2 && s.opaque == 0 && (alone || s.forged[honest] < s.requests), testudo.Content, 0.8, "%d posts of raw bytes from what calls itself a browser", s.raw)
 	if s.refused >= 2 {
 		w := 1.0
 		if s.refused > 2 {
 			w = 1.5
 		}
-		if k.put(testudo.Content, w) {
-			k.say(testudo.Content, "%d posts went to what the server says is not there, yet its answer is no error page but binary or encoded", s.refused)
-		}
+		k.add(testudo.Content, w, "%d posts went to what the server says is not there, yet its answer is no error page but binary or encoded", s.refused)
 	}
-	if s.drawn >= 2 && 2*s.drawn >= s.requests {
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "%d of %d requests ask for paths or with queries that look drawn by lot", s.drawn, s.requests)
-		}
-	}
+	k.when(s.drawn >= 2 && 2*s.drawn >= s.requests, testudo.Content, 1, "%d of %d requests ask for paths or with queries that look drawn by lot", s.drawn, s.requests)
 }
 
 // weighShape looks at the session as a whole: few things asked for again and
 // again, nothing led there, the answers alike.
-func (s *session) weighShape(k *scale) {
+func (s *session) weighShape(k *scale, alone bool) {
 	if w := s.gaps.weight(); w > 0 {
-		if k.put(testudo.Timing, w) {
-			k.say(testudo.Timing, "%d requests about every %.1f s (deviation %.0f %%)", s.gaps.count, s.gaps.mean, 100*s.gaps.jitter())
-		}
+		k.add(testudo.Timing, w, "%d requests about every %.1f s (deviation %.0f %%)", s.gaps.count, s.gaps.mean, 100*s.gaps.jitter())
 	}
 	switch {
-	case s.requests >= polls && s.referred == 0 && s.pathCount <= len(s.paths) && s.steady() >= 0.5:
-		w := 1.2
+	case s.requests >= polls && (s.referred == 0 || alone) && s.pathCount <= len(s.paths) && s.steady() >= 0.5:
+		w, led := 1.2, "none led there by another page"
 		if s.requests >= 2*polls {
 			w = 1.5
 		}
-		if k.put(testudo.Volume, w) {
-			k.say(testudo.Volume, "%d requests for %d paths, none led there by another page, %.0f %% of the answers of one size", s.requests, s.pathCount, 100*s.steady())
+		if s.referred > 0 {
+			led = "none led there by a page that was loaded"
 		}
+		k.add(testudo.Volume, w, "%d requests for %d paths, %s, %.0f %% of the answers of one size", s.requests, s.pathCount, led, 100*s.steady())
 	case s.posts >= 2 && s.gets == 0 && s.referred == 0:
-		if k.put(testudo.Volume, 0.9) {
-			k.say(testudo.Volume, "%d posts, and never a page asked for", s.posts)
-		}
-	}
-}
-
-// disguise tells how far the client is from the browser its name claims.
-func disguise(r *testudo.HTTP) int {
-	if !strings.HasPrefix(r.UserAgent, "Mozilla/") || r.RequestHeaders == "" {
-		return honest
-	}
-	if has(r.RequestHeaders, "accept-language") {
-		return honest
-	}
-	if !has(r.RequestHeaders, "accept") {
-		return naked
-	}
-	if has(r.RequestHeaders, "accept-encoding") {
-		return unspoken
-	}
-	return careless
-}
-
-// has tells whether the comma-joined list holds name.
-func has(list, name string) bool {
-	for {
-		first, rest, more := strings.Cut(list, ",")
-		if first == name {
-			return true
-		}
-		if !more {
-			return false
-		}
-		list = rest
+		k.add(testudo.Volume, 0.9, "%d posts, and never a page asked for", s.posts)
 	}
 }
 

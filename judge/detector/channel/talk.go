@@ -141,28 +141,16 @@ func (t *talk) conn(c *testudo.Conn) {
 // weigh puts what the talk says for a control channel.
 func (t *talk) weigh(k *scale, p *pair) {
 	t.weighContent(k)
-	if t.reverse {
-		if k.put(testudo.Content, 4.8) {
-			k.say(testudo.Content, "keys were struck on the server's side of an SSH conversation: the machine that connected is the one that is driven")
-		}
-	}
-	if t.foreign != "" {
-		if k.put(testudo.Naming, 1.2) {
-			k.say(testudo.Naming, "%s on port %d, which is for %s", t.foreign, t.foreignAt, meaning(t.foreignAt))
-		}
-	}
+	k.when(t.reverse, testudo.Content, 4.8, "keys were struck on the server's side of an SSH conversation: the machine that connected is the one that is driven")
+	k.when(t.foreign != "", testudo.Naming, 1.2, "%s on port %d, which is for %s", t.foreign, int(t.foreignAt), meaning(t.foreignAt))
 	if t.pulses.Count > 0 && t.quiet() {
 		jitter := 1.0
 		if t.pulses.GapMean > 0 {
 			jitter = t.pulses.GapDev / t.pulses.GapMean
 		}
 		if w := regular(t.pulses.Count, t.pulses.GapMean, jitter); w > 0 && p.web.requests == 0 {
-			if k.put(testudo.Timing, w) {
-				k.say(testudo.Timing, "%d pulses of about %.0f bytes every %.1f s (deviation %.0f %%)", t.pulses.Count, t.pulses.SizeMean, t.pulses.GapMean, 100*jitter)
-			}
-			if k.put(testudo.Volume, 0.7) {
-				k.say(testudo.Volume, "%d bytes in %.0f s: kept open, hardly used", t.bytes, t.lasted)
-			}
+			k.add(testudo.Timing, w, "%d pulses of about %.0f bytes every %.1f s (deviation %.0f %%)", t.pulses.Count, t.pulses.SizeMean, t.pulses.GapMean, 100*jitter)
+			k.add(testudo.Volume, 0.7, "%d bytes in %.0f s: kept open, hardly used", t.bytes, t.lasted)
 		}
 	}
 }
@@ -173,67 +161,27 @@ func (t *talk) quiet() bool { return t.lasted >= 20 && float64(t.bytes) < 1500*t
 func (t *talk) weighContent(k *scale) {
 	switch {
 	case t.shell != "" && t.shellBy > 0:
-		if k.put(testudo.Content, 6.5) {
-			k.say(testudo.Content, "the side that connected shows the prompt of a %s: a shell connected back", t.shell)
-		}
+		k.add(testudo.Content, 6.5, "the side that connected shows the prompt of a %s: a shell connected back", t.shell)
 	case t.shell != "":
-		if k.put(testudo.Content, 5) {
-			k.say(testudo.Content, "the side that was connected to shows the prompt of a %s in no known protocol", t.shell)
-		}
+		k.add(testudo.Content, 5, "the side that was connected to shows the prompt of a %s in no known protocol", t.shell)
 	}
-	if t.program != "" {
-		if k.put(testudo.Content, programWeight(t.program)) {
-			k.say(testudo.Content, "a bare program (%s) went over in no known protocol", t.program)
-		}
-	}
+	k.when(t.program != "", testudo.Content, programWeight(t.program), "a bare program (%s) went over in no known protocol", t.program)
 	if t.strange == 0 {
 		return
 	}
-	if k.put(testudo.Content, 0.7) {
-		k.say(testudo.Content, "%d conversations in no known protocol on port %d", t.strange, t.port)
-	}
+	k.add(testudo.Content, 0.7, "%d conversations in no known protocol on port %d", t.strange, int(t.port))
 	if m := meaning(t.port); m != "" {
 		w := 0.4
 		if t.outside && guarded(m) {
 			w = 0.8
 		}
-		if k.put(testudo.Naming, w) {
-			k.say(testudo.Naming, "port %d is for %s, and this is none", t.port, m)
-		}
+		k.add(testudo.Naming, w, "port %d is for %s, and this is none", int(t.port), m)
 	}
-	if t.framed {
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "both ends put a length before each message")
-		}
-	}
-	if t.ownWords {
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "they talk text, yet no known language")
-		}
-	}
-	if t.sealed {
-		if k.put(testudo.Content, 0.7) {
-			k.say(testudo.Content, "encrypted from the first byte on")
-		}
-	}
-	if t.listed {
-		if k.put(testudo.Content, 0.6) {
-			k.say(testudo.Content, "it opens with a list of fields, as a machine introduces itself")
-		}
-	}
-	if t.staged {
-		if k.put(testudo.Content, 1.5) {
-			k.say(testudo.Content, "the far side begins, unasked, with a counted block of binary")
-		}
-	}
-	if t.oneWay {
-		if k.put(testudo.Content, 0.5) {
-			k.say(testudo.Content, "one side reports again and again, the other never says a word")
-		}
-	}
-	if t.called {
-		if k.put(testudo.Content, 1) {
-			k.say(testudo.Content, "the side that was connected to asks, the side that connected answers with much more")
-		}
-	}
+	k.when(t.framed, testudo.Content, 1, "both ends put a length before each message")
+	k.when(t.ownWords, testudo.Content, 1, "they talk text, yet no known language")
+	k.when(t.sealed, testudo.Content, 0.7, "encrypted from the first byte on")
+	k.when(t.listed, testudo.Content, 0.6, "it opens with a list of fields, as a machine introduces itself")
+	k.when(t.staged, testudo.Content, 1.5, "the far side begins, unasked, with a counted block of binary")
+	k.when(t.oneWay, testudo.Content, 0.5, "one side reports again and again, the other never says a word")
+	k.when(t.called, testudo.Content, 1, "the side that was connected to asks, the side that connected answers with much more")
 }

@@ -38,17 +38,17 @@ func (z *zone) claim(k zoneKey) testudo.Sighting {
 			way = "in by answers"
 		}
 	}
-	who := "a host"
+	who, carry := "a host", "carries"
 	if len(victims) > 0 {
 		who = victims[0].String()
 		if len(victims) > 1 {
-			who += fmt.Sprintf(" and %d more", len(victims)-1)
+			who, carry = fmt.Sprintf("%s and %d more", who, len(victims)-1), "carry"
 		}
 	}
 	s := testudo.Sighting{
 		Detector: "tunnel", Key: "dns " + k.domain, Kind: testudo.Espionage, Outcome: outcome,
 		First: z.first, Last: z.last, Victims: victims, Servers: []testudo.Server{server},
-		Title:    fmt.Sprintf("%s carries data in DNS questions about %s", who, where),
+		Title:    fmt.Sprintf("%s %s data in DNS questions about %s", who, carry, where),
 		Summary:  fmt.Sprintf("%d questions in %s, %s different names, %s %s", z.asked(), span(z.first, z.last), count(z.differing()), size(z.up+z.down), way),
 		Reasons:  z.weigh(k, true).Reasons,
 		Innocent: "a reputation or blocklist service, a content network that marks its visitors, or a resolver's own tests",
@@ -68,7 +68,7 @@ func (z *zone) claim(k zoneKey) testudo.Sighting {
 	}
 	if k.domain == "" {
 		s.Key = "dns " + k.server.String()
-		s.Title = fmt.Sprintf("%s carries data in DNS questions to %s", who, k.server)
+		s.Title = fmt.Sprintf("%s %s data in DNS questions to %s", who, carry, k.server)
 		if z.inside {
 			s.Title = fmt.Sprintf("%s carries data in DNS questions to %s", where, k.server)
 		}

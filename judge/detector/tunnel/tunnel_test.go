@@ -9,6 +9,28 @@ import (
 
 func TestGolden(t *testing.T) { detectortest.Golden(t, Detector()) }
 
+// TestSpread runs the traces of a tunnel over many domains, in their folder.
+func TestSpread(t *testing.T) {
+	t.Chdir("testdata/spread")
+	detectortest.Golden(t, Spread())
+}
+
+func TestCarries(t *testing.T) {
+	for left, want := range map[string]bool{
+		"www":                              false,
+		"mzxw6ytboi4dsmjv":                 false,
+		"mzxw6ytboi4dsmjv.gq5vk29abazz2":   true,
+		"static-content-distribution-east": false,
+		"xkqzvtbnmrwhgdxkqzvtbnmrwhgd1234._domainkey":                             false,
+		"xkqzvtbnmrwhgdxkqzvtbnmrwhgd1234xkqzvtbnmrwhgdxkqzvtbnmrwhgd1234._a":     true,
+		"b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.origin6": false,
+	} {
+		if got := carries(left); got != want {
+			t.Errorf("carries(%q) = %v", left, got)
+		}
+	}
+}
+
 func TestIsCoded(t *testing.T) {
 	for name, want := range map[string]bool{
 		"www":                               false,

@@ -16,18 +16,12 @@ func (z *zone) weigh(k zoneKey, telling bool) detector.Verdict {
 	v.Add(testudo.Base, -7, "hardly any of the names asked for in a day is a tunnel's")
 	z.weighNames(&v, k)
 	z.weighAnswers(&v)
-	if carried := z.up + z.down; carried > 0 || z.spread < 8 {
-		v.Add(testudo.Volume, max(-2, min(3.5, math.Log2((carried+1)/500))), "%s could have been carried: %s in names, %s in answers", bytes(carried), bytes(z.up), bytes(z.down))
-	}
+	z.weighVolume(&v)
 	if asked := z.asked(); asked >= 20 && z.distinct >= 0.8*float64(asked-z.lookups) && z.lookups*2 < z.n {
 		v.Add(testudo.Timing, 1+min(0.5, z.rate()/60), "%s questions, nearly each for a name not asked before, %.1f a minute", number(float64(asked)), z.rate())
 	}
 	z.weighCompany(&v)
-	if z.known >= longWatch {
-		v.Add(testudo.Rarity, 1.5, "first asked for after %.0f days of watching", z.known.Hours()/24)
-	} else if z.first.Sub(z.since) > 2*window {
-		v.Add(testudo.Rarity, -1, "asked for since %.0f days", z.first.Sub(z.since).Hours()/24)
-	}
+	z.weighAge(&v)
 	z.weighInnocence(&v)
 	return v
 }
@@ -51,7 +45,7 @@ func (z *zone) weighNames(v *detector.Verdict, k zoneKey) {
 // weighAnswers judges by the better of two ways to carry data back: in the
 // data of answers, or in addresses that are none.
 func (z *zone) weighAnswers(v *detector.Verdict) {
-	data := (0.8*math.Log2(1+z.replied) + 0.7*math.Log2(max(1, z.down/64))) * min(1, z.replied/6)
+	data := answerWeight(z.replied, z.down)
 	if z.spread >= 8 && z.visits == 0 && z.coded*2 >= float64(z.asked()) && data < 3.5 {
 		v.Add(testudo.Content, 3.5+min(1.5, math.Log2(float64(z.spread)/8)/2), "addresses in answers lie all over the Internet (%d different first bytes) and none was visited", z.spread)
 		return
@@ -59,20 +53,73 @@ func (z *zone) weighAnswers(v *detector.Verdict) {
 	v.Add(testudo.Content, min(5.5, data), "%s different answers look encoded; %.0f%% of the questions are of types that hosts seldom ask", number(z.replied), 100*float64(z.odd)/float64(z.n))
 }
 
-func (z *zone) weighCompany(v *detector.Verdict) {
-	n := bits.OnesCount64(z.crowd)
-	for _, a := range z.resolver {
-		if n > 1 && a.IsValid() && z.crowd&(1<<(detector.AddrKey(a)&63)) != 0 {
-			n--
-		}
+// answerWeight weighs different answers that look encoded, with their bytes.
+func answerWeight(replied, down float64) float64 {
+	return (0.8*math.Log2(1+replied) + 0.7*math.Log2(max(1, down/64))) * min(1, replied/6)
+}
+
+// weighVolume judges what one host could have carried: a service that all ask
+// carries much in sum and little for each.
+func (z *zone) weighVolume(v *detector.Verdict) {
+	carried, n := z.up+z.down, z.company()
+	switch w := max(-2, min(3.5, math.Log2((carried/float64(n)+1)/500))); {
+	case carried == 0 && z.spread >= 8:
+	case n > 1:
+		v.Add(testudo.Volume, w, "%s could have been carried for each host: of all, %s in names, %s in answers", bytes(carried/float64(n)), bytes(z.up), bytes(z.down))
+	default:
+		v.Add(testudo.Volume, w, "%s could have been carried: %s in names, %s in answers", bytes(carried), bytes(z.up), bytes(z.down))
 	}
+}
+
+// weighCompany judges who else asks. What many hosts ask is a service, the
+// surer the less a question carries with its answer: a tunnel fills both.
+func (z *zone) weighCompany(v *detector.Verdict) {
+	n := z.company()
 	switch {
 	case n == 1 && z.hosts >= 8:
 		v.Add(testudo.Company, 0.7, "one host asks, of %d here", z.hosts)
 	case n == 1:
 		v.Add(testudo.Company, 0.2, "one host asks, but few are seen here")
 	case n >= 3:
-		v.Add(testudo.Company, -min(5, 1.2*math.Log2(float64(n-1))), "%d hosts ask", n)
+		load := (z.up + z.down) / float64(z.asked())
+		short := max(0, min(1, (fullLoad-load)/(fullLoad-shortLoad)))
+		v.Add(testudo.Company, -min(5+4*short, 1.2*math.Log2(float64(n-1))*(1+short)), "%d hosts ask, and a question with its answer carries %.0f bytes", n, load)
+	}
+}
+
+// A question about reputation holds a hash and a key, its answer a number or
+// a line. A tunnel's holds as much as fits: 150 characters and more in a
+// name, 100 bytes and more in an answer.
+const (
+	shortLoad = 70
+	fullLoad  = 160
+)
+
+// company estimates how many hosts ask, resolvers not counted, at least one.
+func (z *zone) company() int {
+	n := bits.OnesCount64(z.crowd)
+	for _, a := range z.resolver {
+		if n > 1 && a.IsValid() && z.crowd&(1<<(detector.AddrKey(a)&63)) != 0 {
+			n--
+		}
+	}
+	if n <= 16 {
+		return max(1, n)
+	}
+	return int(-64 * math.Log(1-min(63, float64(n))/64)) // several share a bit
+}
+
+// weighAge judges since when the zone is asked for. What many have asked for
+// many days belongs to the place.
+func (z *zone) weighAge(v *detector.Verdict) {
+	days := z.first.Sub(z.since).Hours() / 24
+	switch {
+	case z.known >= longWatch && z.company() < 8:
+		v.Add(testudo.Rarity, 1.5, "first asked for after %.0f days of watching", z.known.Hours()/24)
+	case days > 2 && z.company() >= 8:
+		v.Add(testudo.Rarity, -2, "asked for by many since %.0f days", days)
+	case days > 2:
+		v.Add(testudo.Rarity, -1, "asked for since %.0f days", days)
 	}
 }
 

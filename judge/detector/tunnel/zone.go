@@ -181,7 +181,7 @@ func (z *zone) ask(k zoneKey, r *testudo.DNS) {
 		z.server = e.server
 	}
 	z.crowd |= 1 << (detector.AddrKey(e.client) & 63)
-	if k.domain != "" && (z.resolver[0] == e.client || z.resolver[1] == e.client) {
+	if k.domain != "" && z.isResolver(e.client) {
 		z.passed++
 	}
 	least := 0
@@ -201,6 +201,9 @@ func (z *zone) ask(k zoneKey, r *testudo.DNS) {
 	}
 }
 
+// isResolver tells whether a machine of ours was asked about the zone itself.
+func (z *zone) isResolver(a netip.Addr) bool { return z.resolver[0] == a || z.resolver[1] == a }
+
 // clients returns who asked most and is no resolver on behalf of others, the
 // busiest first; only resolvers if none else was seen.
 func (z *zone) clients(k zoneKey) (out []netip.Addr) {
@@ -212,7 +215,7 @@ func (z *zone) clients(k zoneKey) (out []netip.Addr) {
 	}
 	for _, withResolvers := range [...]bool{false, true} {
 		for _, a := range list {
-			if a.n > 0 && (withResolvers || k.domain == "" || a.addr != z.resolver[0] && a.addr != z.resolver[1]) {
+			if a.n > 0 && (withResolvers || k.domain == "" || !z.isResolver(a.addr)) {
 				out = append(out, a.addr)
 			}
 		}
