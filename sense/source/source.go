@@ -8,10 +8,10 @@ import (
 	"github.com/testudo-shield/testudo"
 )
 
-// ErrIdle is what a live input returns from Next when nothing came for about
-// a tenth of a second: time goes on all the same, and there may be more. A
-// Frames has set f.Time to now.
-var ErrIdle = errors.New("nothing came yet")
+// ErrIdle is returned by Next of a live input when nothing came for a while.
+// It ends nothing. The frame's Time is then set and nothing else: every frame
+// up to that time was given.
+var ErrIdle = errors.New("no frame yet")
 
 // Frame is one captured frame. Data is valid until the next call of Next.
 type Frame struct {
