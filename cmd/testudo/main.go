@@ -89,7 +89,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	var ee exitError
 	if errors.As(err, &ee) {
 		if ee.err != nil && ee.err.Error() != "" {
-			fmt.Fprintf(a.stderr, "testudo: %s\n", terminal(ee.err.Error()))
+			for line := range strings.SplitSeq(ee.err.Error(), "\n") {
+				fmt.Fprintf(a.stderr, "testudo: %s\n", terminal(line))
+			}
 		}
 		return ee.code
 	}
