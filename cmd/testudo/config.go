@@ -224,3 +224,17 @@ func prefixes(words []string) ([]netip.Prefix, error) {
 func (b budgets) engine() engine.Budgets {
 	return engine.Budgets{Conns: b.Conns, Streams: b.Streams, Fragments: b.Fragments, Entries: b.Entries, Sightings: b.Sightings}
 }
+
+// memory is about what the budgets and rings allow to be used at most, in
+// bytes, with that many detectors. The sizes of single things are measured
+// ones, rounded up.
+func (c config) memory(detectors int) int64 {
+	const program, conn, entry, sighting = 64 << 20, 600, 320, 2 << 10
+	b := c.Budgets
+	n := int64(program) + int64(b.Conns)*conn + int64(b.Streams) + int64(b.Fragments) +
+		int64(b.Entries)*int64(detectors+1)*entry + int64(b.Sightings)*sighting
+	for _, f := range c.Interfaces {
+		n += int64(f.RingMB) << 20
+	}
+	return n
+}
