@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -22,7 +21,6 @@ import (
 	"time"
 
 	"github.com/testudo-shield/testudo"
-	"github.com/testudo-shield/testudo/engine"
 	"github.com/testudo-shield/testudo/test/wire"
 )
 
@@ -323,40 +321,6 @@ func TestRecordsPage(t *testing.T) {
 			if name != "" && !strings.Contains(part, "`"+name+"`") {
 				t.Errorf("docs/records.md: section %s.log does not name %s", r.Log(), name)
 			}
-		}
-	}
-}
-
-// TestConfigurationPage holds that every key has its line, and every budget
-// its default.
-func TestConfigurationPage(t *testing.T) {
-	text := page(t, "docs/configuration.md")
-	source := page(t, "cmd/testudo/config.go")
-	var keys []string
-	prefix := ""
-	for l := range strings.Lines(source) {
-		if strings.HasPrefix(l, "type budgets struct") {
-			prefix = "budgets."
-		}
-		if m := regexp.MustCompile("yaml:\"([a-z_]+)\"").FindStringSubmatch(l); m != nil && m[1] != "budgets" {
-			keys = append(keys, prefix+m[1])
-		}
-	}
-	if len(keys) < 8 {
-		t.Fatalf("cmd/testudo/config.go has only the keys %q; has its form changed?", keys)
-	}
-	for _, k := range keys {
-		if !strings.Contains(text, "\n| `"+k+"` | ") {
-			t.Errorf("docs/configuration.md has no line for %s", k)
-		}
-	}
-	b := engine.DefaultBudgets()
-	for _, budget := range []struct {
-		key   string
-		value int
-	}{{"conns", b.Conns}, {"streams", b.Streams}, {"fragments", b.Fragments}, {"entries", b.Entries}, {"sightings", b.Sightings}} {
-		if line := fmt.Sprintf("| `budgets.%s` | %d |", budget.key, budget.value); !strings.Contains(text, line) {
-			t.Errorf("docs/configuration.md should say %q", line)
 		}
 	}
 }

@@ -89,7 +89,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	var ee exitError
 	if errors.As(err, &ee) {
 		if ee.err != nil && ee.err.Error() != "" {
-			fmt.Fprintf(a.stderr, "testudo: %s\n", terminal(ee.err.Error()))
+			for line := range strings.SplitSeq(ee.err.Error(), "\n") {
+				fmt.Fprintf(a.stderr, "testudo: %s\n", terminal(line))
+			}
 		}
 		return ee.code
 	}
@@ -129,7 +131,7 @@ func (a *app) root(args []string) *cobra.Command {
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (YAML); none is needed to start")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text, json or csv")
-	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.versionCommand())
+	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.checkCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if c == root {

@@ -139,9 +139,8 @@ func (a *app) settings(f replayFlags) (shield.Settings, error) {
 	if err != nil {
 		return shield.Settings{}, err
 	}
-	wrong := exitConfig
 	if len(f.local) > 0 {
-		c.Local, wrong = f.local, exitUsage
+		c.Local = f.local
 	}
 	if f.workers < 0 {
 		return shield.Settings{}, exitError{exitUsage, fmt.Errorf("--workers %d: want 0, for one a core, or more", f.workers)}
@@ -157,7 +156,7 @@ func (a *app) settings(f replayFlags) (shield.Settings, error) {
 		c.Local = defaultLocal
 	}
 	if s.Local, err = prefixes(c.Local); err != nil {
-		return s, exitError{wrong, err}
+		return s, exitError{exitUsage, fmt.Errorf("--local %w", err)}
 	}
 	if err := s.LoadIntel(append(c.Intel, f.intel...)); err != nil {
 		return s, exitError{exitInput, err}
