@@ -42,6 +42,9 @@ type Judgement struct {
 	Detector string
 	Full     bool
 	Lacked   string // "slow beacons (needs hours)"; empty if Full
+	// Wait is how much longer traffic must be watched until it judges fully; 0
+	// where that is not what is lacking.
+	Wait time.Duration
 }
 
 // Shed counts what fell to one budget.

@@ -167,6 +167,15 @@ func (e *engine) run(ctx context.Context) error {
 		}
 	}
 	e.judge = newJudge(e.cfg, local, guessed)
+	if e.cfg.Live != nil && e.logs != nil {
+		wait := time.Duration(0)
+		if e.reader == nil {
+			wait = 100 * time.Millisecond
+		}
+		pumping, stop := context.WithCancel(ctx)
+		defer stop()
+		e.logs.src = startPump(pumping, e.cfg.Records, wait)
+	}
 	if e.cfg.Live != nil && e.reader == nil {
 		if err := e.follow(ctx); err != nil {
 			return err
@@ -336,7 +345,7 @@ func (f *recordFeed) peek() bool {
 	}
 	if err != nil {
 		f.done = true
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			f.err = err
 		}
 		return false

@@ -238,7 +238,7 @@ func (j *judge) judged(d detector.Detector, watched time.Duration) testudo.Judge
 			v.Lacked += " or " + d.Needs[1]
 		}
 	} else if watched < d.Habit {
-		v.Full, v.Lacked = false, d.Slow+" (needs "+words(d.Habit)+")"
+		v.Full, v.Lacked, v.Wait = false, d.Slow+" (needs "+words(d.Habit)+")", d.Habit-watched
 	}
 	return v
 }

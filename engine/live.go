@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -120,6 +121,64 @@ func (e *engine) follow(ctx context.Context) error {
 	}
 	_, err = e.advance(items, endOfTime)
 	return err
+}
+
+// pump reads live records on a goroutine of its own, so that waiting for them
+// holds up nobody.
+type pump struct {
+	in   chan testudo.Record
+	err  error         // set before in is closed
+	wait time.Duration // how long Next waits for one
+}
+
+func startPump(ctx context.Context, src RecordSource, wait time.Duration) *pump {
+	p := &pump{in: make(chan testudo.Record, 4096), wait: wait}
+	go func() {
+		defer close(p.in)
+		for ctx.Err() == nil {
+			r, err := src.Next()
+			if isIdle(err) {
+				continue
+			}
+			if err != nil {
+				p.err = err
+				return
+			}
+			select {
+			case p.in <- r:
+			case <-ctx.Done():
+			}
+		}
+		p.err = io.EOF
+	}()
+	return p
+}
+
+// Next implements RecordSource.
+func (p *pump) Next() (testudo.Record, error) {
+	select {
+	case r, ok := <-p.in:
+		return p.give(r, ok)
+	default:
+	}
+	if p.wait == 0 {
+		return nil, source.ErrIdle
+	}
+	timer := time.NewTimer(p.wait)
+	defer timer.Stop()
+	select {
+	case r, ok := <-p.in:
+		return p.give(r, ok)
+	case <-timer.C:
+		return nil, source.ErrIdle
+	}
+}
+
+func (p *pump) give(r testudo.Record, ok bool) (testudo.Record, error) {
+	if !ok {
+		return nil, p.err
+	}
+	return r, nil
 }
 
 // isIdle tells whether err says that a live input has nothing yet.

@@ -157,3 +157,49 @@ func TestLoadWholePairs(t *testing.T) {
 		t.Errorf("told of what was given up: %+v", s)
 	}
 }
+
+// slowLog gives a record now and then, and never ends.
+type slowLog struct {
+	conns []*testudo.Conn
+	idle  int
+}
+
+func (s *slowLog) Next() (testudo.Record, error) {
+	if s.idle++; s.idle%3 != 0 || len(s.conns) == 0 {
+		time.Sleep(time.Millisecond)
+		return nil, source.ErrIdle
+	}
+	c := s.conns[0]
+	s.conns = s.conns[1:]
+	return c, nil
+}
+
+// TestLiveLogs has an attack told that is seen in logs as they grow.
+func TestLiveLogs(t *testing.T) {
+	log := &slowLog{}
+	for i := range 200 {
+		log.conns = append(log.conns, &testudo.Conn{
+			Meta: testudo.Meta{
+				Time: testudo.TimeOf(wire.Start).Add(time.Duration(i) * 50 * time.Millisecond), UID: testudo.UID(i + 1),
+				ID: testudo.ConnID{Orig: wire.Port("10.0.0.66", 40000+i), Resp: wire.Port("10.0.1."+itoa(i), 445), Proto: testudo.TCP},
+			},
+			State: "S0", OrigPkts: 1, Delta: testudo.Delta{OrigPkts: 1},
+		})
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	found := 0
+	cfg := config(2, nil)
+	cfg.Records = log
+	cfg.Live = &Live{
+		Now: func() time.Time { return wire.Start.Add(time.Hour) },
+		Look: func(v View) {
+			if found = len(v.Incidents); found > 0 {
+				cancel()
+			}
+		},
+	}
+	if _, err := Run(ctx, cfg); err != context.Canceled || found != 1 {
+		t.Errorf("%d incidents, %v", found, err)
+	}
+}

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) benchCommand() *cobra.Command {
-	var f replayFlags
+	var f judgeFlags
 	var seconds float64
 	var profile, memProfile string
 	c := &cobra.Command{
@@ -31,7 +31,8 @@ func (a *app) benchCommand() *cobra.Command {
 			if err := a.format("text", "json"); err != nil {
 				return err
 			}
-			set, err := a.settings(f)
+			f.recordsFormat = "tsv"
+			_, set, err := a.prepared(f)
 			if err != nil {
 				return err
 			}

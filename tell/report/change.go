@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -60,14 +61,25 @@ func ChangeJSON(w io.Writer, c *Change, s *testudo.Summary) error {
 	return bw.Flush()
 }
 
-// Learning says which detectors judge fully by now, and which need how much
-// more habit, as lines for people.
-func Learning(w io.Writer, s *testudo.Summary, o TextOptions) error {
-	if o.Width == 0 {
-		o.Width = 100
+// Learning says in a line which detectors judge fully by now, and which wait
+// for how much more habit; "" for none of either.
+func Learning(s *testudo.Summary) string {
+	var wait []string
+	full := 0
+	for _, d := range s.Detectors {
+		switch {
+		case d.Full:
+			full++
+		case d.Wait > 0:
+			wait = append(wait, fmt.Sprintf("%s for %s more", Name(d.Detector), lasted(d.Wait)))
+		}
 	}
-	p := &page{width: max(o.Width, 40), color: o.Color && !o.Plain, plain: o.Plain}
-	p.judged(s.Detectors)
-	_, err := w.Write(p.trimmed())
-	return err
+	if len(s.Detectors) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of %d detectors judge fully", full, len(s.Detectors))
+	if len(wait) > 0 {
+		text += "; learning: " + strings.Join(wait, ", ")
+	}
+	return text
 }

@@ -123,6 +123,7 @@ type judgedJSON struct {
 	Detector string `json:"detector"`
 	Full     bool   `json:"full"`
 	Lacked   string `json:"lacked,omitempty"`
+	Wait     real   `json:"wait_s,omitempty"`
 }
 
 // JSON writes the contract's JSON Lines: one object an incident, in the order
@@ -214,7 +215,7 @@ func newSummaryLine(incidents []testudo.Incident, s *testudo.Summary) *summaryLi
 		l.Shed = append(l.Shed, shedJSON(k))
 	}
 	for _, d := range s.Detectors {
-		l.Judged = append(l.Judged, judgedJSON(d))
+		l.Judged = append(l.Judged, judgedJSON{d.Detector, d.Full, d.Lacked, real(math.Ceil(d.Wait.Seconds()))})
 	}
 	return l
 }

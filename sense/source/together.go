@@ -1,0 +1,72 @@
+package source
+
+import (
+	"errors"
+	"io"
+
+	"github.com/testudo-shield/testudo"
+)
+
+// Together reads live inputs of records in turn, each as far as it has
+// something. An input that ends or fails is left; the others go on.
+type Together struct {
+	inputs []Records
+	ended  []bool
+	at     int
+	errs   []error
+}
+
+// NewTogether owns the inputs.
+func NewTogether(inputs ...Records) *Together {
+	return &Together{inputs: inputs, ended: make([]bool, len(inputs))}
+}
+
+// Next returns the next record of any input, ErrIdle if none has one now, and
+// when all have ended io.EOF or what ended them.
+func (t *Together) Next() (testudo.Record, error) {
+	open := false
+	for range t.inputs {
+		i := t.at % len(t.inputs)
+		if t.ended[i] {
+			t.at++
+			continue
+		}
+		r, err := t.inputs[i].Next()
+		switch {
+		case err == nil:
+			return r, nil
+		case errors.Is(err, ErrIdle):
+			open = true
+		default:
+			t.ended[i] = true
+			if !errors.Is(err, io.EOF) {
+				t.errs = append(t.errs, err)
+			}
+		}
+		t.at++
+	}
+	if open {
+		return nil, ErrIdle
+	}
+	if len(t.errs) > 0 {
+		return nil, errors.Join(t.errs...)
+	}
+	return nil, io.EOF
+}
+
+// Skipped tells what could not be read of the inputs.
+func (t *Together) Skipped() (all []testudo.Skip) {
+	for _, in := range t.inputs {
+		all = append(all, in.Skipped()...)
+	}
+	return all
+}
+
+// Close closes the inputs.
+func (t *Together) Close() error {
+	var errs []error
+	for _, in := range t.inputs {
+		errs = append(errs, in.Close())
+	}
+	return errors.Join(errs...)
+}
