@@ -9,6 +9,6 @@ func examineRights(config) []finding {
 func examineKernel() []finding             { return nil }
 func examineInterface(iface) []finding     { return nil }
 func examineClock() []finding              { return nil }
-func examineDisk(string, string) []finding { return nil }
+func examineDisk(config, string, string) []finding { return nil }
 func examineMemory(config) []finding       { return nil }
 func examineLimits() []finding             { return nil }
