@@ -134,7 +134,9 @@ func (e *exercise) flood() {
 	}
 }
 
-func (e *exercise) listed() { e.visit(secondDay.Add(5*time.Hour), "10.1.0.27", "quiet.example", listed) }
+func (e *exercise) listed() {
+	e.visit(secondDay.Add(5*time.Hour), "10.1.0.27", "quiet.example", listed)
+}
 
 func (e *exercise) sweep() {
 	for i := range 200 {
