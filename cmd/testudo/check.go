@@ -64,9 +64,9 @@ func (a *app) examine() []finding {
 	}
 	all = append(all, examineInputs(c)...)
 	all = append(all, examineClock()...)
-	all = append(all, examineDisk("state", c.stateDir())...)
+	all = append(all, examineDisk(c, "state", c.stateDir())...)
 	if c.Records.Dir != "" {
-		all = append(all, examineDisk("records", c.Records.Dir)...)
+		all = append(all, examineDisk(c, "records", c.Records.Dir)...)
 	}
 	all = append(all, examineMemory(c)...)
 	return append(all, examineLimits()...)

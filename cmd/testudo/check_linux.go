@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -149,7 +150,7 @@ const (
 
 // examineDisk looks at a folder that will be written to, or at the nearest
 // one above it that is there.
-func examineDisk(about, dir string) []finding {
+func examineDisk(c config, about, dir string) []finding {
 	there := dir
 	for {
 		if _, err := os.Stat(there); !errors.Is(err, fs.ErrNotExist) || there == filepath.Dir(there) {
@@ -163,11 +164,14 @@ func examineDisk(about, dir string) []finding {
 	}
 	var all []finding
 	if err := unix.Faccessat(unix.AT_FDCWD, there, unix.W_OK, unix.AT_EACCESS); err != nil {
-		level := warn(about, "check as the service does:  sudo -u testudo testudo check …", "%s cannot be written by this account: %v", there, err)
+		level := warn(about, "check as the service does:  sudo -u "+c.User+" testudo check", "%s cannot be written by this account: %v", there, err)
 		if there == dir {
-			level = fail(exitRights, about, "sudo chown testudo: "+dir+"   or name another folder", "%s cannot be written by this account: %v", dir, err)
+			level = fail(exitRights, about, "sudo chown "+c.User+": "+dir+"   or name another folder", "%s cannot be written by this account: %v", dir, err)
 		}
 		all = append(all, level)
+	}
+	if owner, serves, ok := owners(there, c.User); ok && there == dir && os.Geteuid() == 0 && owner != serves && owner != 0 {
+		all = append(all, warn(about, "sudo chown -R "+c.User+": "+dir, "%s belongs to another account than the service's, %s", dir, c.User))
 	}
 	free := int64(st.Bavail) * st.Bsize
 	switch {
@@ -179,6 +183,17 @@ func examineDisk(about, dir string) []finding {
 		return []finding{good(about, "%s: %.0f GB are free", dir, float64(free)/1e9)}
 	}
 	return all
+}
+
+// owners returns the owner of a file and the number of an account.
+func owners(file, account string) (owner, number uint32, ok bool) {
+	var st unix.Stat_t
+	u, err := user.Lookup(account)
+	if err != nil || unix.Stat(file, &st) != nil {
+		return 0, 0, false
+	}
+	n, err := strconv.ParseUint(u.Uid, 10, 32)
+	return st.Uid, uint32(n), err == nil
 }
 
 // examineMemory compares the budgets with the memory that can be had.

@@ -18,7 +18,7 @@ import (
 // problem is one thing wrong with a configuration: where, what, and what
 // would be right.
 type problem struct {
-	path         string // of the key, "budgets.conns"
+	path         string // of the key, "budgets.conns"; elements of lists by number
 	line, column int    // 0 where the file does not say it
 	text         string
 }
@@ -38,7 +38,7 @@ func (p problems) Error() string {
 			where += fmt.Sprintf("%d:%d:", x.line, x.column)
 		}
 		if x.path != "" {
-			where += " " + x.path + ":"
+			where += " " + number.ReplaceAllString(x.path, "") + ":"
 		}
 		lines = append(lines, where+" "+x.text)
 	}
@@ -58,8 +58,9 @@ func loadConfig(file string) (config, error) {
 	}
 	r := reader{at: map[string]*yaml.Node{}}
 	r.read(text, &c)
-	if len(r.wrong) == 0 {
-		for _, p := range c.check() {
+	unread := r.wrong
+	for _, p := range c.check() {
+		if !slices.ContainsFunc(unread, func(u problem) bool { return u.path != "" && (below(u.path, p.path) || below(p.path, u.path)) }) {
 			r.refuse(r.at[p.path], p.path, "%s", p.text)
 		}
 	}
@@ -69,6 +70,9 @@ func loadConfig(file string) (config, error) {
 	}
 	return c, nil
 }
+
+// below tells whether the path is of the key at above or of one in it.
+func below(path, above string) bool { return path == above || strings.HasPrefix(path, above+".") }
 
 // most is how many problems are told at once.
 const most = 20
@@ -81,8 +85,9 @@ type reader struct {
 
 var number = regexp.MustCompile(`\.\d+`)
 
+// refuse notes what is wrong with the value at n.
 func (r *reader) refuse(n *yaml.Node, path, format string, args ...any) {
-	p := problem{path: number.ReplaceAllString(path, ""), text: fmt.Sprintf(format, args...)}
+	p := problem{path: path, text: fmt.Sprintf(format, args...)}
 	if n != nil {
 		p.line, p.column = n.Line, n.Column
 	}
