@@ -120,7 +120,7 @@ func zst(t testing.TB, b []byte) []byte {
 }
 
 // FuzzFirstBytes holds that the look at a file's head ends, gives at most
-// 4 KiB, and leaves what is not packed as it is.
+// 64 KiB, and leaves what is not packed as it is.
 func FuzzFirstBytes(f *testing.F) {
 	bomb := make([]byte, 8<<20)
 	for _, b := range [][]byte{nil, []byte("text"), gz([]byte("text")), gz(bomb), gz(gz(bomb)), zst(f, []byte("text")), zst(f, bomb), gz(bomb)[:30], {0x1f, 0x8b}, {0x28, 0xb5, 0x2f, 0xfd}} {
@@ -128,11 +128,11 @@ func FuzzFirstBytes(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		head, err := firstBytes(bytes.NewReader(b))
-		if len(head) > 4096 || err != nil && len(head) > 0 {
+		if len(head) > headBytes || err != nil && len(head) > 0 {
 			t.Fatalf("%d bytes, %v", len(head), err)
 		}
 		packed := bytes.HasPrefix(b, []byte{0x1f, 0x8b}) || bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd})
-		if !packed && !bytes.Equal(head, b[:min(len(b), 4096)]) {
+		if !packed && !bytes.Equal(head, b[:min(len(b), headBytes)]) {
 			t.Fatalf("%d other bytes", len(head))
 		}
 	})
@@ -140,10 +140,10 @@ func FuzzFirstBytes(f *testing.F) {
 
 // TestFirstBytes holds that packed heads are looked into.
 func TestFirstBytes(t *testing.T) {
-	long := bytes.Repeat([]byte("0123456789abcdef"), 1000)
+	long := bytes.Repeat([]byte("0123456789abcdef"), 8000)
 	for name, b := range map[string][]byte{"plain": long, "gzip": gz(long), "zstd": zst(t, long), "gzip, cut": gz(bytes.Repeat(long, 50))[:400]} {
 		head, err := firstBytes(bytes.NewReader(b))
-		if err != nil || len(head) == 0 || !bytes.HasPrefix(long, head) || name != "gzip, cut" && len(head) != 4096 {
+		if err != nil || len(head) == 0 || !bytes.HasPrefix(long, head) || name != "gzip, cut" && len(head) != headBytes {
 			t.Errorf("%s: %d bytes, %v", name, len(head), err)
 		}
 	}
