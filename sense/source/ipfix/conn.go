@@ -144,14 +144,14 @@ func (e *entry) word(o, r *side) string {
 	case e.key.proto != testudo.TCP:
 		return "OTH"
 	case !r.seen:
-		return oneWay(o)
+		return attempted(o)
 	case !o.seen:
 		return answerOnly(r)
 	}
 	return bothWays(o, r)
 }
 
-func oneWay(o *side) string {
+func attempted(o *side) string {
 	switch o.flags & (flagSYN | flagACK | flagFIN | flagRST) {
 	case flagSYN:
 		return "S0"
