@@ -158,8 +158,9 @@ func (c *collector) times(m *message, r *record, w *heading) {
 	case w.hasUp && r.init != 0:
 		w.start, w.end = r.init.Add(millis(w.upStart)), r.init.Add(millis(w.upEnd))
 	case w.hasUp && m.version != 10:
-		w.start = m.export.Add(-time.Duration(int32(m.uptime-w.upStart)) * time.Millisecond)
-		w.end = m.export.Add(-time.Duration(int32(m.uptime-w.upEnd)) * time.Millisecond)
+		now := m.boot.Add(millis(m.uptime)) // uptimes wrap after 49 days
+		w.start = now.Add(-time.Duration(int32(m.uptime-w.upStart)) * time.Millisecond)
+		w.end = now.Add(-time.Duration(int32(m.uptime-w.upEnd)) * time.Millisecond)
 	case r.hasBefore:
 		w.start, w.end = m.export.Add(-r.before[0]), m.export.Add(-r.before[1])
 	case w == &r.way[1]:

@@ -105,8 +105,11 @@ func (e *entry) beginOne(d int) (int, bool) {
 		}
 		return d, false
 	}
-	if e.key.proto != testudo.TCP || s.flags&(flagSYN|flagACK) == flagSYN {
-		return d, e.sampled && e.key.proto != testudo.TCP
+	switch {
+	case e.key.proto != testudo.TCP: // perhaps an answer whose question was lost on the way
+		return d, e.sampled || e.byPort(d) != d
+	case loneSYN(s):
+		return d, false
 	}
 	return e.byPort(d), true
 }

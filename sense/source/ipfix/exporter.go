@@ -50,8 +50,9 @@ type domain struct {
 
 	next      uint32 // sequence number that is due
 	expected  bool
-	late      bool    // this message came after one behind it
-	perMsg    float64 // records of a message, on average
+	late      bool         // this message came after one behind it
+	perMsg    float64      // records of a message, on average
+	boot      testudo.Time // when the exporter began, as told by v5 and v9
 	shift     time.Duration
 	clockSaid time.Duration
 	maxRate   int64 // that was used
@@ -110,6 +111,18 @@ func (d *domain) tick(at, export testudo.Time) {
 	case d.shift == 0 || (off-d.shift).Abs() > time.Minute:
 		d.shift, d.clockSaid = off, off
 	}
+}
+
+// booted returns when the exporter began by its own clock. Version 9 tells the
+// moment of export in whole seconds but uptimes in milliseconds, so each
+// message alone would be up to a second early, each by another share: the
+// latest word is the best, until the clock is set.
+func (d *domain) booted(m *message) testudo.Time {
+	word := m.export.Add(-millis(m.uptime))
+	if off := word.Sub(d.boot); d.boot == 0 || off > 0 || off < -1500*time.Millisecond {
+		d.boot = word
+	}
+	return d.boot
 }
 
 // expect holds a message's sequence number against the one that is due. One

@@ -90,6 +90,14 @@ func (e *exporter) flow(at time.Time, f oneWay) {
 		v6 = 1
 	}
 	e.flows++
+	for family := range e.held { // no flow is held back for long
+		if len(e.held[family]) > 0 && at.Sub(e.since) > 5*time.Second {
+			e.send(at, family)
+		}
+	}
+	if len(e.held[0])+len(e.held[1]) == 0 {
+		e.since = at
+	}
 	e.held[v6] = append(e.held[v6], f)
 	if len(e.held[v6]) == 20 {
 		e.send(at, v6)

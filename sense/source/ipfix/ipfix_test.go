@@ -85,7 +85,7 @@ func TestJoin(t *testing.T) {
 			flowOf("10.0.0.5:5353", "10.0.0.1:53", 17, 0, 1, 60, at, 0), flowOf("10.0.0.1:53", "10.0.0.5:5353", 17, 0, 1, 160, at.Add(4*ms), 0),
 		}, `udp 10.0.0.5:5353>10.0.0.1:53 SF "Dd" 1/1 32/132 4ms`},
 		{"unanswered datagram", []oneWay{flowOf("10.0.0.5:5353", "10.0.0.1:161", 17, 0, 1, 60, at, 0)}, `udp 10.0.0.5:5353>10.0.0.1:161 S0 "D" 1/0 32/0 0s`},
-		{"reflected", []oneWay{flowOf("198.51.100.3:53", "10.0.0.5:40000", 17, 0, 1, 1060, at, 0)}, `udp 198.51.100.3:53>10.0.0.5:40000 S0 "D" 1/0 1032/0 0s`},
+		{"reflected", []oneWay{flowOf("198.51.100.3:53", "10.0.0.5:40000", 17, 0, 1, 1060, at, 0)}, `udp 198.51.100.3:53>10.0.0.5:40000 S0 "^D" 1/0 1032/0 0s`},
 		{"two visits from one port", []oneWay{
 			flowOf(a80, b80, 6, whole, 6, 1312, at, time.Second), flowOf(b80, a80, 6, whole, 5, 5260, at.Add(ms), time.Second),
 			flowOf(a80, b80, 6, whole, 6, 1312, at.Add(5*time.Second), time.Second),

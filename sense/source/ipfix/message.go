@@ -161,6 +161,7 @@ type message struct {
 	export   testudo.Time
 	uptime   uint32 // ms, of v5 and v9
 	sequence uint32
+	boot     testudo.Time // when the exporter began, by v5 and v9
 }
 
 // Datagram takes what an exporter sent at a moment. What cannot be read is
@@ -180,6 +181,7 @@ func (c *collector) Datagram(at testudo.Time, from netip.Addr, file string, b []
 		m := message{version: 9, uptime: binary.BigEndian.Uint32(b[4:]), export: seconds(b[8:]), sequence: binary.BigEndian.Uint32(b[12:])}
 		m.from = c.domain(domainKey{from, file, k, binary.BigEndian.Uint32(b[16:])})
 		m.from.tick(at, m.export)
+		m.boot = m.from.booted(&m)
 		m.from.expect(m.sequence, 1)
 		m.from.got(c.sets(&m, b[headerV9:]), 1)
 	case kindIPFIX:
@@ -210,6 +212,7 @@ func (c *collector) v5(at testudo.Time, from netip.Addr, b []byte) {
 	m.export = testudo.Time(p.UnixSecs)*testudo.Time(time.Second) + testudo.Time(p.UnixNSecs%1e9)
 	m.from = c.domain(domainKey{from, "", kindV5, uint32(p.EngineType)<<8 | uint32(p.EngineId)})
 	m.from.tick(at, m.export)
+	m.boot = m.from.booted(&m)
 	m.from.expect(m.sequence, 0)
 	if rate := int64(p.SamplingInterval & 0x3fff); rate > 1 {
 		m.from.sample(0, rate)
