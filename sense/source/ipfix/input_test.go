@@ -39,8 +39,8 @@ func some() *wire.Tape {
 
 func bare() []byte {
 	fx := fieldsX(false)
-	b := messageX(start, 0, 7, set(2, templateOf(300, fx...)), set(300, records(fx, flowOf(a80, b80, 6, syn, 1, 60, start, 0))))
-	return append(b, messageX(start.Add(time.Minute), 1, 7, set(300, records(fx, flowOf(a80, b80, 17, 0, 1, 60, start, 0))))...)
+	b := messageX(start, 0, 7, set(2, templateOf(300, fx...)), set(300, records(fx, flowOf("10.0.0.5:1", b80, 6, syn, 1, 60, start, 0))))
+	return append(b, messageX(start.Add(time.Minute), 1, 7, set(300, records(fx, flowOf("10.0.0.5:1", b80, 17, 0, 1, 60, start, 0))))...)
 }
 
 // TestSniff holds that inputs are told by content.
