@@ -1,6 +1,7 @@
 package ipfix
 
 import (
+	"hash/maphash"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -15,6 +16,7 @@ type collector struct {
 	table   table
 	now     testudo.Time
 	record  record
+	seed    maphash.Seed
 	out     []*testudo.Conn // complete, to be handed out
 	given   int             // of them
 }
@@ -23,6 +25,7 @@ type collector struct {
 type stats struct {
 	datagrams  uint64
 	foreign    int64 // datagrams that are no export, or damaged
+	repeated   int64 // datagrams that came twice
 	denied     int64 // from exporters that are not allowed
 	flows      int64
 	empty      int64 // flows without addresses or without a packet
@@ -32,7 +35,7 @@ type stats struct {
 }
 
 func newCollector(conns int) *collector {
-	c := &collector{domains: map[domainKey]*domain{}}
+	c := &collector{domains: map[domainKey]*domain{}, seed: maphash.MakeSeed()}
 	c.table = table{index: map[key]uint32{}, limit: max(16, conns), emit: func(r *testudo.Conn) { c.out = append(c.out, r) }}
 	return c
 }

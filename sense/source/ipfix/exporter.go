@@ -1,7 +1,9 @@
 package ipfix
 
 import (
+	"hash/maphash"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -48,6 +50,8 @@ type domain struct {
 	samplers map[uint64]int64
 	rate     int64 // of what names no sampler, 0 for not told
 
+	latest    [16]uint64 // messages, hashed: networks and captures double them
+	latestAt  uint8
 	next      uint32 // sequence number that is due
 	expected  bool
 	late      bool         // this message came after one behind it
@@ -96,6 +100,17 @@ func (l *losses) add(d *domain) {
 	l.templates += d.losses.templates
 	l.records += d.losses.records
 	l.samples += d.losses.samples
+}
+
+// repeated tells whether a message came a moment ago, byte for byte.
+func (d *domain) repeated(b []byte, seed maphash.Seed) bool {
+	h := maphash.Bytes(seed, b)
+	if slices.Contains(d.latest[:], h) {
+		return true
+	}
+	d.latest[d.latestAt%uint8(len(d.latest))] = h
+	d.latestAt++
+	return false
 }
 
 // tick compares the exporter's clock with ours. Where it is far off the

@@ -67,6 +67,9 @@ func (c *collector) Notes() (notes []string) {
 	if n := c.stats.duplicates; n > 0 {
 		notes = append(notes, fmt.Sprintf("flow exports: %d flows were told by a second observer, or on the way in and on the way out; each is counted once", n))
 	}
+	if n := c.stats.repeated; n > 0 {
+		notes = append(notes, fmt.Sprintf("flow exports: %d datagrams came twice, byte for byte; each is counted once", n))
+	}
 	if n := c.stats.timeless; n > 0 {
 		notes = append(notes, fmt.Sprintf("flow exports: %d flows had times more than a day away from their export; the time of the export was taken", n))
 	}

@@ -175,8 +175,9 @@ func TestDuplicates(t *testing.T) {
 	b := message5(start, 1, 0, flowOf(a80, b80, 6, whole, 6, 1312, start, time.Second))
 	c.Datagram(testudo.TimeOf(start), router, "", b)
 	c.Datagram(testudo.TimeOf(start), netip.MustParseAddr("192.0.2.2"), "", b)
+	c.Datagram(testudo.TimeOf(start), router, "", b)
 	c.table.flush()
-	if all := conns(c); len(all) != 1 || all[0].OrigPkts != 6 || c.stats.duplicates != 1 || !strings.Contains(strings.Join(c.Notes(), "\n"), "second observer") {
+	if all := conns(c); len(all) != 1 || all[0].OrigPkts != 6 || c.stats.duplicates != 1 || c.stats.repeated != 1 || !strings.Contains(strings.Join(c.Notes(), "\n"), "second observer") {
 		t.Errorf("%s\n%q", lines(all), c.Notes())
 	}
 }

@@ -156,12 +156,11 @@ func soundOptions9(b []byte) error {
 
 // message is one export message's header.
 type message struct {
-	from     *domain
-	version  uint16
-	export   testudo.Time
-	uptime   uint32 // ms, of v5 and v9
-	sequence uint32
-	boot     testudo.Time // when the exporter began, by v5 and v9
+	from    *domain
+	version uint16
+	export  testudo.Time
+	uptime  uint32       // ms, of v5 and v9
+	boot    testudo.Time // when the exporter began, by v5 and v9
 }
 
 // Datagram takes what an exporter sent at a moment. What cannot be read is
@@ -176,25 +175,50 @@ func (c *collector) Datagram(at testudo.Time, from netip.Addr, file string, b []
 	}
 	switch k {
 	case kindV5:
-		c.v5(at, from, b)
+		c.v5(at, domainKey{from, file, k, uint32(binary.BigEndian.Uint16(b[20:]))}, b)
 	case kindV9:
-		m := message{version: 9, uptime: binary.BigEndian.Uint32(b[4:]), export: seconds(b[8:]), sequence: binary.BigEndian.Uint32(b[12:])}
-		m.from = c.domain(domainKey{from, file, k, binary.BigEndian.Uint32(b[16:])})
-		m.from.tick(at, m.export)
-		m.boot = m.from.booted(&m)
-		m.from.expect(m.sequence, 1)
-		m.from.got(c.sets(&m, b[headerV9:]), 1)
+		c.v9(at, domainKey{from, file, k, binary.BigEndian.Uint32(b[16:])}, b)
 	case kindIPFIX:
 		n := binary.BigEndian.Uint16(b[2:])
-		m := message{version: 10, export: seconds(b[4:]), sequence: binary.BigEndian.Uint32(b[8:])}
-		m.from = c.domain(domainKey{from, file, k, binary.BigEndian.Uint32(b[12:])})
-		m.from.tick(at, m.export)
-		m.from.expect(m.sequence, 0)
-		records := c.sets(&m, b[headerIPFIX:n])
-		m.from.got(records, records)
+		c.ipfix(at, domainKey{from, file, k, binary.BigEndian.Uint32(b[12:])}, b[:n])
 	case kindSFlow:
-		c.sflow(at, from, file, b)
+		head := headSFlow(b)
+		c.sflow(at, domainKey{from, file, k, binary.BigEndian.Uint32(b[head-16:])}, b)
 	}
+}
+
+// begin finds who sent a message; nil if it came before.
+func (c *collector) begin(k domainKey, b []byte) *domain {
+	d := c.domain(k)
+	if d.repeated(b, c.seed) {
+		c.stats.repeated++
+		return nil
+	}
+	return d
+}
+
+// v9 reads a message of NetFlow v9 (RFC 3954).
+func (c *collector) v9(at testudo.Time, k domainKey, b []byte) {
+	m := message{version: 9, uptime: binary.BigEndian.Uint32(b[4:]), export: seconds(b[8:]), from: c.begin(k, b)}
+	if m.from == nil {
+		return
+	}
+	m.from.tick(at, m.export)
+	m.boot = m.from.booted(&m)
+	m.from.expect(binary.BigEndian.Uint32(b[12:]), 1)
+	m.from.got(c.sets(&m, b[headerV9:]), 1)
+}
+
+// ipfix reads a message of IPFIX (RFC 7011).
+func (c *collector) ipfix(at testudo.Time, k domainKey, b []byte) {
+	m := message{version: 10, export: seconds(b[4:]), from: c.begin(k, b)}
+	if m.from == nil {
+		return
+	}
+	m.from.tick(at, m.export)
+	m.from.expect(binary.BigEndian.Uint32(b[8:]), 0)
+	records := c.sets(&m, b[headerIPFIX:])
+	m.from.got(records, records)
 }
 
 func seconds(b []byte) testudo.Time {
@@ -202,18 +226,20 @@ func seconds(b []byte) testudo.Time {
 }
 
 // v5 reads a datagram of NetFlow v5, whose form is fixed.
-func (c *collector) v5(at testudo.Time, from netip.Addr, b []byte) {
+func (c *collector) v5(at testudo.Time, k domainKey, b []byte) {
 	var p netflowlegacy.PacketNetFlowV5
 	if netflowlegacy.DecodeMessageVersion(bytes.NewBuffer(b), &p) != nil {
 		c.stats.foreign++
 		return
 	}
-	m := message{version: 5, uptime: p.SysUptime, sequence: p.FlowSequence}
+	m := message{version: 5, uptime: p.SysUptime, from: c.begin(k, b)}
+	if m.from == nil {
+		return
+	}
 	m.export = testudo.Time(p.UnixSecs)*testudo.Time(time.Second) + testudo.Time(p.UnixNSecs%1e9)
-	m.from = c.domain(domainKey{from, "", kindV5, uint32(p.EngineType)<<8 | uint32(p.EngineId)})
 	m.from.tick(at, m.export)
 	m.boot = m.from.booted(&m)
-	m.from.expect(m.sequence, 0)
+	m.from.expect(p.FlowSequence, 0)
 	if rate := int64(p.SamplingInterval & 0x3fff); rate > 1 {
 		m.from.sample(0, rate)
 	}

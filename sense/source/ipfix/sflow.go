@@ -3,7 +3,6 @@ package ipfix
 import (
 	"bytes"
 	"encoding/binary"
-	"net/netip"
 
 	"github.com/netsampler/goflow2/v2/decoders/sflow"
 
@@ -77,12 +76,13 @@ func soundSample(format uint32, b []byte) bool {
 // sflow reads an sFlow datagram: each sampled packet is a flow of its own,
 // and the table joins them. Counters, and samples of vendors' own formats,
 // are passed over.
-func (c *collector) sflow(at testudo.Time, from netip.Addr, file string, b []byte) {
+func (c *collector) sflow(at testudo.Time, k domainKey, b []byte) {
 	head := headSFlow(b)
-	part := binary.BigEndian.Uint32(b[head-16:])
-	m := message{from: c.domain(domainKey{from, file, kindSFlow, part}), version: 5, export: at}
-	m.sequence = binary.BigEndian.Uint32(b[head-12:])
-	m.from.expect(m.sequence, 1)
+	m := message{version: 5, export: at, from: c.begin(k, b)}
+	if m.from == nil {
+		return
+	}
+	m.from.expect(binary.BigEndian.Uint32(b[head-12:]), 1)
 	samples := 0
 	for b = b[head:]; len(b) >= 8; {
 		h := sflow.SampleHeader{Format: binary.BigEndian.Uint32(b), Length: binary.BigEndian.Uint32(b[4:])}
