@@ -19,7 +19,9 @@ import (
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/engine"
 	"github.com/testudo-shield/testudo/sense/source"
+	"github.com/testudo-shield/testudo/sense/source/ipfix"
 	"github.com/testudo-shield/testudo/sense/source/pcap"
+	"github.com/testudo-shield/testudo/sense/source/zeek"
 	"github.com/testudo-shield/testudo/test/wire"
 )
 
@@ -184,5 +186,31 @@ func TestLoadIntel(t *testing.T) {
 	var none Settings
 	if err := none.LoadIntel(nil); err != nil || none.Match != nil {
 		t.Errorf("without lists: %v", err)
+	}
+}
+
+// TestReplayKinds holds that records of several kinds and captures are read
+// together.
+func TestReplayKinds(t *testing.T) {
+	dir := write(t, map[string][]byte{
+		"flows":    wire.Exports().Pcap(),
+		"capture":  wire.Mixed(1, 30).Pcap(),
+		"dns.json": []byte(`{"_path":"dns","ts":1709629200.5,"uid":"C1","id.orig_h":"10.1.0.9","id.orig_p":5353,"id.resp_h":"10.1.0.1","id.resp_p":53,"proto":"udp","query":"www.example"}` + "\n"),
+	})
+	r := replay(dir)
+	r.Sources = append([]source.Opener{
+		ipfix.Opener(pcap.Open),
+		{Name: "zeek log", Sniff: zeek.Sniff, Records: func(p ...string) (source.Records, error) { return zeek.Open(p...) }},
+	}, r.Sources...)
+	var said []string
+	r.Note = func(s string) { said = append(said, s) }
+	kinds := map[string]int{}
+	r.Match = func(rec testudo.Record) []testudo.Hit { kinds[rec.Log()]++; return nil }
+	res, err := r.Run(context.Background())
+	if err != nil || len(res.Summary.Skipped) != 0 || res.Summary.Packets != int64(wire.Mixed(1, 30).Len()) || kinds["dns"] != 1 || kinds["conn"] < 320 {
+		t.Errorf("error %v, skipped %v, %d packets, records %v", err, res.Summary.Skipped, res.Summary.Packets, kinds)
+	}
+	if !strings.Contains(strings.Join(said, "\n"), "flow exports (NetFlow v5)") {
+		t.Errorf("said %q", said)
 	}
 }
