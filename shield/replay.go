@@ -46,10 +46,8 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 		return engine.Result{Summary: testudo.Summary{Inputs: r.Paths, Skipped: interrupted(r.Paths), Local: r.Local}}, err
 	}
 	defer in.close()
-	if r.Note != nil {
-		for _, n := range in.notes {
-			r.Note(n)
-		}
+	for _, n := range in.notes {
+		r.note(n)
 	}
 	cfg := engine.Config{
 		Workers: r.Workers, Protocols: r.Protocols, Detectors: r.Detectors,
@@ -88,27 +86,45 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 	if res.ReadError != nil {
 		res.Summary.Skipped = append(res.Summary.Skipped, testudo.Skip{Input: "logs", Reason: res.ReadError.Error()})
 	}
-	if in.records != nil {
-		res.Summary.Skipped = append(res.Summary.Skipped, in.records.Skipped()...)
+	for _, rec := range in.records {
+		res.Summary.Skipped = append(res.Summary.Skipped, rec.Skipped()...)
+		if t, ok := rec.(source.Teller); ok {
+			res.Summary.Shed = append(res.Summary.Shed, t.Shed()...)
+			for _, n := range t.Notes() {
+				r.note(n)
+			}
+		}
 	}
 	res.Summary.IntelLists, res.Summary.Indicators = r.Lists.Lists, r.Lists.Indicators
-	if err == nil && len(in.frames) == 0 && in.records == nil {
+	if err == nil && len(in.frames) == 0 && len(in.records) == 0 {
 		err = ErrNoInput
 	}
 	return res, err
 }
 
+func (r Replay) note(text string) {
+	if r.Note != nil {
+		r.Note(text)
+	}
+}
+
 // inputs is what could be opened of the paths a user named.
 type inputs struct {
-	named    []string
-	seen     map[string]bool // files, by their one true path
-	notes    []string
-	frames   []source.Frames
-	lent     bool // the engine closes frames
-	logPaths []string
-	logs     source.Opener // of the kind of logPaths
-	records  source.Records
-	skipped  []testudo.Skip
+	named   []string
+	seen    map[string]bool // files, by their one true path
+	notes   []string
+	frames  []source.Frames
+	lent    bool // the engine closes frames
+	taken   int  // files of records
+	logs    []logs
+	records []source.Records
+	skipped []testudo.Skip
+}
+
+// logs is the files of one kind of records.
+type logs struct {
+	kind  source.Opener
+	paths []string
 }
 
 func (in *inputs) close() {
@@ -117,24 +133,41 @@ func (in *inputs) close() {
 			f.Close()
 		}
 	}
-	if in.records != nil {
-		in.records.Close()
+	for _, rec := range in.records {
+		rec.Close()
 	}
 }
 
 // openLogs opens all logs as one, nil if there are none.
-func (in *inputs) openLogs() source.Records {
-	if len(in.logPaths) == 0 {
-		return nil
-	}
-	var err error
-	if in.records, err = in.logs.Records(in.logPaths...); err != nil {
-		in.records = nil
-		for _, p := range in.logPaths {
-			in.skip(p, err)
+func (in *inputs) openLogs() engine.RecordSource {
+	for _, l := range in.logs {
+		rec, err := l.kind.Records(l.paths...)
+		if err != nil {
+			for _, p := range l.paths {
+				in.skip(p, err)
+			}
+			continue
 		}
+		in.records = append(in.records, rec)
 	}
-	return in.records
+	switch len(in.records) {
+	case 0:
+		return nil
+	case 1:
+		return in.records[0]
+	}
+	return source.MergeRecords(in.records...)
+}
+
+// log takes a file of records.
+func (in *inputs) log(kind source.Opener, path string) {
+	i := slices.IndexFunc(in.logs, func(l logs) bool { return l.kind.Name == kind.Name })
+	if i < 0 {
+		i = len(in.logs)
+		in.logs = append(in.logs, logs{kind: kind})
+	}
+	in.logs[i].paths = append(in.logs[i].paths, path)
+	in.taken++
 }
 
 // openUnless is open, given up when ctx is done: stdin may never say what it
@@ -218,7 +251,7 @@ func (r Replay) frameOpener() source.Opener {
 
 // openFolder takes every file below path that any source recognises.
 func (r Replay) openFolder(in *inputs, path string) {
-	before := len(in.frames) + len(in.logPaths) + len(in.skipped)
+	before := len(in.frames) + in.taken + len(in.skipped)
 	again, aside := 0, 0
 	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -239,7 +272,7 @@ func (r Replay) openFolder(in *inputs, path string) {
 		}
 		return nil
 	})
-	taken := len(in.frames) + len(in.logPaths) + len(in.skipped) - before
+	taken := len(in.frames) + in.taken + len(in.skipped) - before
 	switch {
 	case err != nil:
 		in.skip(path, err)
@@ -275,7 +308,7 @@ func (in *inputs) open(o source.Opener, path string) {
 		in.add(path, f, err)
 		return
 	}
-	in.logs, in.logPaths = o, append(in.logPaths, path)
+	in.log(o, path)
 }
 
 func (in *inputs) add(path string, f source.Frames, err error) {
@@ -318,7 +351,11 @@ func (r Replay) recognise(path string) (*source.Opener, error) {
 	return nil, nil
 }
 
-// firstBytes returns up to 4 KiB of content, decompressed.
+// headBytes is how much of a file's content is looked at to tell what it is:
+// some dozens of frames.
+const headBytes = 64 << 10
+
+// firstBytes returns up to headBytes of content, decompressed.
 func firstBytes(f io.Reader) ([]byte, error) {
 	b := bufio.NewReader(f)
 	magic, _ := b.Peek(4)
@@ -338,7 +375,7 @@ func firstBytes(f io.Reader) ([]byte, error) {
 		defer z.Close()
 		in = z
 	}
-	head := make([]byte, 4096)
+	head := make([]byte, headBytes)
 	n, err := io.ReadFull(in, head)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil

@@ -149,6 +149,7 @@ func newReader(t *testing.T, sh string) reader {
 		"your.pcap":       wire.Mixed(1, 200).Pcap(),
 		"monday.pcap":     wire.Mixed(2, 60).Pcap(),
 		"tuesday.pcap.gz": gz.Bytes(),
+		"flows.pcap":      wire.Exports().Pcap(),
 		"indicators.txt":  []byte("# ours\n203.0.113.200 a relay\nbad.example\n"),
 		"lists/one.txt":   []byte("198.51.100.0/28 rented\n"),
 		"prose.txt":       []byte("This is no list.\nIt has only prose in it!\n"),

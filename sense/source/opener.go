@@ -15,6 +15,14 @@ type Records interface {
 	Close() error
 }
 
+// Teller is a Records that says more of its input: Notes what a person should
+// know of it and is no fault, Shed what its writers knew and we do not. Both
+// are complete when Next has returned io.EOF.
+type Teller interface {
+	Notes() []string
+	Shed() []testudo.Shed
+}
+
 // Opener is one kind of input. Exactly one of Frames and Records is set.
 type Opener struct {
 	Name string
