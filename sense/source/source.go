@@ -2,7 +2,16 @@
 // below this one; engine reads them all through Frames.
 package source
 
-import "github.com/testudo-shield/testudo"
+import (
+	"errors"
+
+	"github.com/testudo-shield/testudo"
+)
+
+// ErrIdle is what a live input returns from Next when nothing came for about
+// a tenth of a second: time goes on all the same, and there may be more. A
+// Frames has set f.Time to now.
+var ErrIdle = errors.New("nothing came yet")
 
 // Frame is one captured frame. Data is valid until the next call of Next.
 type Frame struct {
