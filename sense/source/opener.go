@@ -12,6 +12,9 @@ import (
 type Records interface {
 	Next() (testudo.Record, error)
 	Skipped() []testudo.Skip
+	// Notes tells, once the input is over, what a user should know of it that
+	// is no fault: what was left aside.
+	Notes() []string
 	Close() error
 }
 
