@@ -26,6 +26,7 @@ var mayImport = []struct {
 	{"cmd/*", []string{"*", "*/*", "*/*/*", "*/*/*/*"}, "the command wires everything"},
 	{"shield", []string{"engine", "sense/*", "judge/*", "act/*", "keep/*", "tell/*", "drill"}, "the use cases carry results between the wings"},
 	{"engine", []string{"sense/*", "judge/*"}, "the data plane joins sense and judge, and knows no leaf"},
+	{"sense/source/*", []string{"sense/source/logs"}, "what other sensors write comes in lines of text, read and followed alike"},
 	{"sense/flow", []string{"sense/packet", "sense/protocol"}, "flow runs protocols on packets"},
 	{"sense/protocol/quic", []string{"sense/protocol/tls"}, "QUIC carries TLS"},
 	{"sense/protocol/*", []string{"sense/protocol/content"}, "a protocol may ask what kind of content a body is"},

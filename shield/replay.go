@@ -46,9 +46,7 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 		return engine.Result{Summary: testudo.Summary{Inputs: r.Paths, Skipped: interrupted(r.Paths), Local: r.Local}}, err
 	}
 	defer in.close()
-	for _, n := range in.notes {
-		r.note(n)
-	}
+	in.tell(r.Note)
 	cfg := engine.Config{
 		Workers: r.Workers, Protocols: r.Protocols, Detectors: r.Detectors,
 		Budgets: r.Budgets, Local: r.Local, GuessLocal: r.GuessLocal,
@@ -86,26 +84,18 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 	if res.ReadError != nil {
 		res.Summary.Skipped = append(res.Summary.Skipped, testudo.Skip{Input: "logs", Reason: res.ReadError.Error()})
 	}
-	for _, rec := range in.records {
-		res.Summary.Skipped = append(res.Summary.Skipped, rec.Skipped()...)
-		if t, ok := rec.(source.Teller); ok {
-			res.Summary.Shed = append(res.Summary.Shed, t.Shed()...)
-			for _, n := range t.Notes() {
-				r.note(n)
-			}
-		}
+	if in.records != nil {
+		a := in.records.Account()
+		res.Summary.Skipped = append(res.Summary.Skipped, a.Skipped...)
+		res.Summary.Shed = append(res.Summary.Shed, a.Shed...)
+		in.notes = a.Notes
+		in.tell(r.Note)
 	}
 	res.Summary.IntelLists, res.Summary.Indicators = r.Lists.Lists, r.Lists.Indicators
-	if err == nil && len(in.frames) == 0 && len(in.records) == 0 {
+	if err == nil && len(in.frames) == 0 && in.records == nil {
 		err = ErrNoInput
 	}
 	return res, err
-}
-
-func (r Replay) note(text string) {
-	if r.Note != nil {
-		r.Note(text)
-	}
 }
 
 // inputs is what could be opened of the paths a user named.
@@ -113,17 +103,17 @@ type inputs struct {
 	named   []string
 	seen    map[string]bool // files, by their one true path
 	notes   []string
+	taken   int // how many were opened
 	frames  []source.Frames
-	lent    bool // the engine closes frames
-	taken   int  // files of records
-	logs    []logs
-	records []source.Records
+	lent    bool   // the engine closes frames
+	logs    []logs // by kind, in the order in which they came up
+	records source.Records
 	skipped []testudo.Skip
 }
 
-// logs is the files of one kind of records.
+// logs are the inputs of one kind of records.
 type logs struct {
-	kind  source.Opener
+	source.Opener
 	paths []string
 }
 
@@ -133,41 +123,32 @@ func (in *inputs) close() {
 			f.Close()
 		}
 	}
-	for _, rec := range in.records {
-		rec.Close()
+	if in.records != nil {
+		in.records.Close()
 	}
 }
 
 // openLogs opens all logs as one, nil if there are none.
-func (in *inputs) openLogs() engine.RecordSource {
+func (in *inputs) openLogs() source.Records {
+	var all []source.Records
 	for _, l := range in.logs {
-		rec, err := l.kind.Records(l.paths...)
+		r, err := l.Records(l.paths...)
 		if err != nil {
 			for _, p := range l.paths {
 				in.skip(p, err)
 			}
 			continue
 		}
-		in.records = append(in.records, rec)
+		all = append(all, r)
 	}
-	switch len(in.records) {
+	switch len(all) {
 	case 0:
-		return nil
 	case 1:
-		return in.records[0]
+		in.records = all[0]
+	default:
+		in.records = source.MergeRecords(all...)
 	}
-	return source.MergeRecords(in.records...)
-}
-
-// log takes a file of records.
-func (in *inputs) log(kind source.Opener, path string) {
-	i := slices.IndexFunc(in.logs, func(l logs) bool { return l.kind.Name == kind.Name })
-	if i < 0 {
-		i = len(in.logs)
-		in.logs = append(in.logs, logs{kind: kind})
-	}
-	in.logs[i].paths = append(in.logs[i].paths, path)
-	in.taken++
+	return in.records
 }
 
 // openUnless is open, given up when ctx is done: stdin may never say what it
@@ -207,6 +188,16 @@ func (in *inputs) again(path string) bool {
 	had := in.seen[key]
 	in.seen[key] = true
 	return had
+}
+
+// tell gives the notes to whom they are for.
+func (in *inputs) tell(note func(string)) {
+	for _, n := range in.notes {
+		if note != nil {
+			note(n)
+		}
+	}
+	in.notes = nil
 }
 
 func (in *inputs) note(format string, args ...any) {
@@ -251,7 +242,7 @@ func (r Replay) frameOpener() source.Opener {
 
 // openFolder takes every file below path that any source recognises.
 func (r Replay) openFolder(in *inputs, path string) {
-	before := len(in.frames) + in.taken + len(in.skipped)
+	before := in.taken + len(in.skipped)
 	again, aside := 0, 0
 	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -272,7 +263,7 @@ func (r Replay) openFolder(in *inputs, path string) {
 		}
 		return nil
 	})
-	taken := len(in.frames) + in.taken + len(in.skipped) - before
+	taken := in.taken + len(in.skipped) - before
 	switch {
 	case err != nil:
 		in.skip(path, err)
@@ -308,7 +299,14 @@ func (in *inputs) open(o source.Opener, path string) {
 		in.add(path, f, err)
 		return
 	}
-	in.log(o, path)
+	in.taken++
+	for i := range in.logs {
+		if in.logs[i].Name == o.Name {
+			in.logs[i].paths = append(in.logs[i].paths, path)
+			return
+		}
+	}
+	in.logs = append(in.logs, logs{o, []string{path}})
 }
 
 func (in *inputs) add(path string, f source.Frames, err error) {
@@ -316,6 +314,7 @@ func (in *inputs) add(path string, f source.Frames, err error) {
 		in.skip(path, err)
 		return
 	}
+	in.taken++
 	in.frames = append(in.frames, f)
 }
 

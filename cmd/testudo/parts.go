@@ -23,6 +23,7 @@ import (
 	"github.com/testudo-shield/testudo/sense/protocol/ssh"
 	"github.com/testudo-shield/testudo/sense/protocol/tls"
 	"github.com/testudo-shield/testudo/sense/source"
+	"github.com/testudo-shield/testudo/sense/source/eve"
 	"github.com/testudo-shield/testudo/sense/source/ipfix"
 	"github.com/testudo-shield/testudo/sense/source/pcap"
 	"github.com/testudo-shield/testudo/sense/source/zeek"
@@ -38,6 +39,7 @@ func sources() []source.Opener {
 	return []source.Opener{
 		ipfix.Opener(pcap.Open), // before captures: some of them carry exports
 		{Name: "capture", Sniff: pcap.Sniff, Frames: pcap.Open},
+		{Name: "suricata eve log", Sniff: eve.Sniff, Records: func(paths ...string) (source.Records, error) { return eve.Open(paths...) }},
 		{Name: "zeek log", Sniff: zeek.Sniff, Records: func(paths ...string) (source.Records, error) { return zeek.Open(paths...) }},
 	}
 }

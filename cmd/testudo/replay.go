@@ -58,9 +58,10 @@ func (a *app) replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay [flags] PATH...",
 		Short: "Read recorded traffic and say what attack is in it",
-		Long: "replay reads captures (pcap, pcapng, also .gz and .zst; - is stdin), Zeek logs, flow exports (captures of\n" +
-			"NetFlow, IPFIX or sFlow datagrams, files of IPFIX messages), or folders of them,\n" +
-			"merged by traffic time, and prints the incidents in them. It writes nothing unless --records is given.",
+		Long: "replay reads captures (pcap, pcapng, also .gz and .zst; - is stdin), Zeek logs, Suricata's eve.json,\n" +
+			"flow exports (captures of NetFlow, IPFIX or sFlow datagrams, files of IPFIX messages), or folders of\n" +
+			"them, merged by traffic time, and prints the incidents in them. It writes nothing unless --records is\n" +
+			"given.",
 		Example: "  testudo replay your.pcap\n  testudo replay -o json --local 192.0.2.0/24 monday.pcap tuesday.pcap.gz",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {

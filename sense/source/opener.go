@@ -7,20 +7,27 @@ import (
 )
 
 // Records is an input of records that another sensor wrote, in order of time.
-// Next returns io.EOF at the end, also when some of it could not be read:
-// Skipped tells what.
+// Next returns io.EOF at the end, also when some of it could not be read.
 type Records interface {
 	Next() (testudo.Record, error)
-	Skipped() []testudo.Skip
+	// Account says what became of the input so far; it is complete when Next
+	// has returned io.EOF.
+	Account() Account
 	Close() error
 }
 
-// Teller is a Records that says more of its input: Notes what a person should
-// know of it and is no fault, Shed what its writers knew and we do not. Both
-// are complete when Next has returned io.EOF.
-type Teller interface {
-	Notes() []string
-	Shed() []testudo.Shed
+// Account is what an input says of itself: what of it could not be read, what
+// a user should know and is no fault, and what its writers knew and we do not.
+type Account struct {
+	Skipped []testudo.Skip
+	Notes   []string
+	Shed    []testudo.Shed
+}
+
+func (a *Account) add(b Account) {
+	a.Skipped = append(a.Skipped, b.Skipped...)
+	a.Notes = append(a.Notes, b.Notes...)
+	a.Shed = append(a.Shed, b.Shed...)
 }
 
 // Opener is one kind of input. Exactly one of Frames and Records is set.

@@ -54,10 +54,10 @@ func (t *Together) Next() (testudo.Record, error) {
 	return nil, io.EOF
 }
 
-// Skipped tells what could not be read of the inputs.
-func (t *Together) Skipped() (all []testudo.Skip) {
+// Account implements Records.
+func (t *Together) Account() (all Account) {
 	for _, in := range t.inputs {
-		all = append(all, in.Skipped()...)
+		all.add(in.Account())
 	}
 	return all
 }

@@ -25,7 +25,7 @@ func (s *script) Next() (testudo.Record, error) {
 	}
 	return &testudo.Conn{Meta: testudo.Meta{UID: s.uid}}, nil
 }
-func (s *script) Skipped() []testudo.Skip { return []testudo.Skip{{Input: "x"}} }
+func (s *script) Account() Account { return Account{Skipped: []testudo.Skip{{Input: "x"}}} }
 func (s *script) Close() error            { s.closed = true; return nil }
 
 func TestTogether(t *testing.T) {
@@ -55,7 +55,7 @@ func TestTogether(t *testing.T) {
 	if idle == 0 || idle > 3 {
 		t.Errorf("idle %d times", idle)
 	}
-	if len(all.Skipped()) != 2 || all.Close() != nil || !a.closed || !b.closed {
+	if len(all.Account().Skipped) != 2 || all.Close() != nil || !a.closed || !b.closed {
 		t.Error("inputs are not told of or not closed")
 	}
 }

@@ -109,8 +109,10 @@ func (l *Listener) receive(until time.Time) error {
 	return nil
 }
 
-// Skipped is nothing: what could not be read is counted by Shed.
-func (l *Listener) Skipped() []testudo.Skip { return nil }
+// Account implements source.Records. What could not be read is counted.
+func (l *Listener) Account() source.Account {
+	return source.Account{Notes: l.Notes(), Shed: l.Shed()}
+}
 
 // Close stops listening.
 func (l *Listener) Close() error { return l.conn.Close() }

@@ -221,8 +221,10 @@ func join(words []string) string {
 	return s
 }
 
-// Skipped tells which inputs could not be read to their end and why.
-func (r *Reader) Skipped() []testudo.Skip { return r.skipped }
+// Account implements source.Records.
+func (r *Reader) Account() source.Account {
+	return source.Account{Skipped: r.skipped, Notes: r.Notes(), Shed: r.Shed()}
+}
 
 // Close gives up what is open.
 func (r *Reader) Close() error { return r.in.Close() }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/keep/zeeklog"
+	"github.com/testudo-shield/testudo/sense/source/logs"
 	"github.com/testudo-shield/testudo/sense/source/zeek"
 )
 
@@ -130,7 +131,7 @@ func writeLogs(t testing.TB, format string, records []testudo.Record) string {
 	return dir
 }
 
-func readAll(t testing.TB, logs *zeek.Logs) []testudo.Record {
+func readAll(t testing.TB, logs *logs.Logs) []testudo.Record {
 	t.Helper()
 	defer logs.Close()
 	var all []testudo.Record
