@@ -72,6 +72,7 @@ func (p *Plans) pointers(t reflect.Type) (*step, error) {
 	if err != nil {
 		return nil, err
 	}
+	table := t.Implements(reflect.TypeFor[Entries]())
 	return &step{
 		write: func(w *writer, at unsafe.Pointer) {
 			to := *(*unsafe.Pointer)(at)
@@ -88,6 +89,8 @@ func (p *Plans) pointers(t reflect.Type) (*step, error) {
 			b := r.take(1)
 			switch {
 			case b == nil:
+			case b[0] == 0 && table && *(*unsafe.Pointer)(at) != nil:
+				r.fail(ErrForeign) // a table that New makes is always there
 			case b[0] == 0:
 				*(*unsafe.Pointer)(at) = nil
 			case b[0] > 1:
