@@ -28,7 +28,7 @@ type Checkpoint struct {
 func (c *Checkpoint) At() testudo.Time { return c.past.epoch }
 
 // ErrCheckpoint says that a checkpoint cannot be gone on from at all.
-var ErrCheckpoint = errors.New("checkpoint was written by another version")
+var ErrCheckpoint = errors.New("it was written by another version of testudo")
 
 // past is what a run itself remembers, beside its memories.
 type past struct {
@@ -226,7 +226,7 @@ func appendItems(b []byte, p part) (_ []byte, err error) {
 }
 
 // ReadCheckpoint reads what write gave. An error that is ErrCheckpoint says
-// that it is sound and cannot be used.
+// that this version cannot go on from it at all; any other, that it is torn.
 func ReadCheckpoint(r io.Reader) (*Checkpoint, error) {
 	c := &Checkpoint{sections: map[string]section{}}
 	in := bufio.NewReaderSize(r, 1<<16)
@@ -236,7 +236,7 @@ func ReadCheckpoint(r io.Reader) (*Checkpoint, error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("checkpoint: %w", err)
+			return nil, err
 		}
 		c.sections[name] = s
 	}
@@ -249,7 +249,7 @@ func ReadCheckpoint(r io.Reader) (*Checkpoint, error) {
 		return nil, ErrCheckpoint
 	}
 	if err := plan.Read(s.body, &c.past); err != nil {
-		return nil, fmt.Errorf("checkpoint: %s: %w", ofRun, err)
+		return nil, fmt.Errorf("%s: %w", ofRun, err)
 	}
 	return c, nil
 }
