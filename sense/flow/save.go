@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"encoding"
 	"encoding/binary"
 	"errors"
 
@@ -10,9 +11,9 @@ import (
 
 // Saved is what a shard leaves to the next run of the shield, as judge/snapshot
 // writes and reads it: every open conversation with all its counters, and what
-// was kept of one that no protocol has claimed yet. Bytes that came out of
-// order and what analyzers were in the middle of are not in it: to them a
-// restart is a gap.
+// was kept of one that no protocol has claimed yet. An analyzer that marshals
+// itself goes on where it was; to the others, and to bytes that came out of
+// order, a restart is a gap.
 type Saved struct {
 	s        *Shard `snapshot:"-"`
 	now      testudo.Time
@@ -43,6 +44,7 @@ type reading struct {
 	want   string // protocol it was announced for, "" for none
 	reads  string // protocol that reads it
 	open   bool   // there is a stream
+	state  []byte // of the analyzer, nil where it cannot tell
 	next   [2]int64
 	kept   [2][]byte // while probing, as all below
 	prefix [2]int
@@ -83,6 +85,9 @@ func (s *Shard) readingOf(c *conn) (r reading) {
 	r.open = true
 	if st.entry >= 0 {
 		r.reads = s.dispatch.entries[st.entry].Name
+		if a, ok := st.an.(encoding.BinaryAppender); ok {
+			r.state, _ = a.AppendBinary(nil)
+		}
 	}
 	for d := range st.half {
 		h := &st.half[d]
@@ -192,8 +197,8 @@ func (s *Shard) reopen(c *conn, r *reading) {
 	switch {
 	case !r.open:
 		return
-	case r.reads != "" && (reads < 0 || reads == s.dispatch.fallback):
-		// It looks at how a conversation begins, and that is over.
+	case r.reads != "" && (reads < 0 || reads == s.dispatch.fallback && r.state == nil):
+		// The fallback looks at how a conversation begins, and that is over.
 		c.flags |= noStream
 		return
 	}
@@ -219,6 +224,13 @@ func (s *Shard) reopen(c *conn, r *reading) {
 func (s *Shard) readOn(st *stream, r *reading, reads int16) {
 	if st.phase != phaseReading {
 		s.start(st, reads)
+	}
+	if a, ok := st.an.(encoding.BinaryUnmarshaler); ok && r.state != nil {
+		if a.UnmarshalBinary(r.state) != nil {
+			st.an.Reset()
+			s.finish(st)
+		}
+		return
 	}
 	st.flow.MidStream = true
 	for d := range st.half {
