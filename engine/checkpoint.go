@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 
 	"github.com/testudo-shield/testudo"
@@ -125,7 +126,9 @@ func (e *engine) checkpoint() {
 	var errs [Shards]error
 	if err == nil {
 		parallel(e.cfg.Workers, func(shard int) {
-			made[shard], errs[shard] = encode(parts[shard])
+			size := e.sizes[shard]
+			made[shard], errs[shard] = encode(parts[shard], size+size/16)
+			e.sizes[shard] = len(made[shard])
 		})
 		err = errors.Join(errs[:]...)
 	}
@@ -190,24 +193,25 @@ func (e *engine) past() *past {
 	}
 }
 
-// encode makes the sections of parts: name, digest, length, bytes.
-func encode(parts []part) (b []byte, err error) {
-	var body []byte
+// encode makes the sections of parts: length and bytes of the name, digest,
+// length and bytes of the memory; lengths take eight bytes.
+func encode(parts []part, size int) (b []byte, err error) {
+	b = make([]byte, 0, size)
 	for _, p := range parts {
-		body = body[:0]
+		b = binary.BigEndian.AppendUint64(b, uint64(len(p.name)))
+		b = append(b, p.name...)
+		b = binary.BigEndian.AppendUint64(b, p.plan.Digest())
+		b = append(b, make([]byte, 8)...)
+		start := len(b)
 		if p.v != nil {
-			body, err = p.plan.Append(body, p.v)
+			b, err = p.plan.Append(b, p.v)
 		} else {
-			body, err = appendItems(body, p)
+			b, err = appendItems(b, p)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
-		b = binary.AppendUvarint(b, uint64(len(p.name)))
-		b = append(b, p.name...)
-		b = binary.BigEndian.AppendUint64(b, p.plan.Digest())
-		b = binary.AppendUvarint(b, uint64(len(body)))
-		b = append(b, body...)
+		binary.BigEndian.PutUint64(b[start-8:], uint64(len(b)-start))
 	}
 	return b, nil
 }
@@ -256,26 +260,25 @@ func ReadCheckpoint(r io.Reader) (*Checkpoint, error) {
 
 // readSection returns io.EOF where there is no more.
 func readSection(in *bufio.Reader) (name string, s section, err error) {
-	n, err := binary.ReadUvarint(in)
+	if _, err := in.Peek(1); err != nil {
+		return "", s, err
+	}
+	text, err := readBytes(in, readLength(in))
 	if err != nil {
 		return "", s, err
 	}
-	text, err := readBytes(in, n)
-	if err != nil {
-		return "", s, err
+	s.digest = readLength(in)
+	s.body, err = readBytes(in, readLength(in))
+	return string(text), s, err
+}
+
+// readLength returns a length that is refused later where there is none.
+func readLength(in io.Reader) uint64 {
+	var b [8]byte
+	if _, err := io.ReadFull(in, b[:]); err != nil {
+		return math.MaxUint64
 	}
-	digest, err := readBytes(in, 8)
-	if err != nil {
-		return "", s, err
-	}
-	if n, err = binary.ReadUvarint(in); err != nil {
-		return "", s, torn(err)
-	}
-	if s.body, err = readBytes(in, n); err != nil {
-		return "", s, err
-	}
-	s.digest = binary.BigEndian.Uint64(digest)
-	return string(text), s, nil
+	return binary.BigEndian.Uint64(b[:])
 }
 
 // readBytes takes no more memory than there are bytes.
@@ -288,11 +291,4 @@ func readBytes(in io.Reader, n uint64) ([]byte, error) {
 		err = snapshot.ErrShort
 	}
 	return b, err
-}
-
-func torn(err error) error {
-	if errors.Is(err, io.EOF) {
-		return snapshot.ErrShort
-	}
-	return err
 }

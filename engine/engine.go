@@ -61,7 +61,7 @@ type Config struct {
 	// Rewrite may change a packet after it was decoded; for the benchmark.
 	Rewrite func(*packet.Packet)
 	// Resume is what an earlier run left, nil for nothing; this run goes on
-	// from there. Anew is told which memories could not be read and start
+	// from there and uses it up. Anew is told which memories could not be read and start
 	// empty; nil for nobody.
 	Resume *Checkpoint
 	Anew   func(memory string)
@@ -142,6 +142,7 @@ type engine struct {
 	logs      *recordFeed
 	kept      clock        // the reader's, at the last epoch
 	due       testudo.Time // when the next checkpoint is
+	sizes     [Shards]int  // of the last one
 	sorter    sorter
 	spare     []item // judged, to be filled again
 }

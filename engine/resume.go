@@ -32,7 +32,8 @@ func (e *engine) resumeSense() (local []netip.Prefix, guessed bool) {
 	return e.cfg.Local, false
 }
 
-// resumeJudge puts back what was learned, remembered and claimed.
+// resumeJudge puts back what was learned, remembered and claimed. Nothing is
+// left of the checkpoint then but its time.
 func (e *engine) resumeJudge() {
 	c, j := e.cfg.Resume, e.judge
 	if c == nil {
@@ -61,6 +62,7 @@ func (e *engine) resumeJudge() {
 			return m
 		}, func(i int) { j.shards[i].memories[d] = nil })
 	}
+	c.sections = nil // used up
 }
 
 // restore fills what into returns for every shard from its sections. If any

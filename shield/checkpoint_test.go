@@ -93,7 +93,10 @@ func TestRefused(t *testing.T) {
 	flipped[len(whole)/2] ^= 1
 	newer[len(checkpointMagic)+1]++
 	var foreign bytes.Buffer
-	if err := pack(&foreign, func(w io.Writer) error { _, err := w.Write([]byte("\x01anumber!!\x00")); return err }); err != nil {
+	if err := pack(&foreign, func(w io.Writer) error {
+		_, err := w.Write([]byte("\x00\x00\x00\x00\x00\x00\x00\x01anumber!!\x00\x00\x00\x00\x00\x00\x00\x00"))
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
