@@ -31,7 +31,7 @@ var mayImport = []struct {
 	{"sense/protocol/quic", []string{"sense/protocol/tls"}, "QUIC carries TLS"},
 	{"sense/protocol/*", []string{"sense/protocol/content"}, "a protocol may ask what kind of content a body is"},
 	{"sense/source/afpacket", []string{"sense/source/afpacket/program"}, "the kernel is given the programs that are written there"},
-	{"judge/detector/detectortest", []string{"judge/annotate"}, "traces are annotated as the engine would"},
+	{"judge/detector/detectortest", []string{"judge/annotate", "judge/snapshot"}, "traces are annotated, and memories saved, as the engine would"},
 	{"judge/annotate", []string{"judge/detector"}, "it keeps what it learned in the detectors' bounded table"},
 	{"judge/incident", []string{"judge/detector"}, "likewise"},
 	{"judge/adversary", []string{"judge/incident"}, "campaigns join incidents"},

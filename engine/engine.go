@@ -62,6 +62,18 @@ type Config struct {
 	Rewrite func(*packet.Packet)
 	// Live, where set, says that the inputs are live ones; see live.go.
 	Live *Live
+	// Resume is what an earlier run left, nil for nothing; this run goes on
+	// from there and uses it up. Anew is told which memories could not be read and start
+	// empty; nil for nobody.
+	Resume *Checkpoint
+	Anew   func(memory string)
+	// Checkpoint is called between two batches, every Every of traffic time
+	// and when the input is over or the run is interrupted, before what is
+	// still open is told; nil for never. All stands still until it returns;
+	// write may also be called later. An error is the caller's own to tell.
+	Checkpoint func(at testudo.Time, write func(io.Writer) error)
+	Every      time.Duration // 0 for only at the end
+
 	// Seen is called with the number of frames read when an epoch has passed
 	// through all stages; for the benchmark.
 	Seen func(frames int64)
@@ -131,6 +143,9 @@ type engine struct {
 	lastShown time.Time
 	looked    looking
 	logs      *recordFeed
+	kept      clock        // the reader's, at the last epoch
+	due       testudo.Time // when the next checkpoint is
+	sizes     [Shards]int  // of the last one
 	sorter    sorter
 	spare     []item // judged, to be filled again
 }
@@ -155,18 +170,19 @@ func newEngine(cfg Config) *engine {
 }
 
 func (e *engine) run(ctx context.Context) error {
-	local, guessed := e.cfg.Local, false
+	local, guessed := e.resumeSense()
 	var held []*epoch
 	if e.reader != nil {
 		reading, stop := context.WithCancel(ctx)
 		defer stop()
 		go e.reader.loop(reading)
-		if e.cfg.GuessLocal && e.cfg.Live == nil {
+		if e.cfg.GuessLocal && e.cfg.Live == nil && e.cfg.Resume == nil {
 			held = e.reader.ahead(ctx, guessPackets/epochPackets)
 			local, guessed = chooseLocal(e.cfg.Local, held)
 		}
 	}
 	e.judge = newJudge(e.cfg, local, guessed)
+	e.resumeJudge()
 	if e.cfg.Live != nil && e.logs != nil {
 		wait := time.Duration(0)
 		if e.reader == nil {
@@ -188,6 +204,7 @@ func (e *engine) run(ctx context.Context) error {
 		if ctx.Err() == nil {
 			e.readError, e.stages.Read = e.reader.err, e.reader.busy
 		}
+		e.checkpoint()
 	}
 	return e.finish(ctx)
 }
@@ -215,7 +232,7 @@ const maxHeld = 1 << 15
 // complete ticks. It returns false if they can no longer be judged.
 func (e *engine) pass(ep *epoch, g *judging) bool {
 	t := time.Now()
-	e.clock, e.counted = ep.clock, ep.totals
+	e.clock, e.counted, e.kept = ep.clock, ep.totals, ep.kept
 	e.sense.run(ep)
 	b := batch{limit: tickOf(ep.clock), frames: ep.frames, totals: ep.totals}
 	if e.sense.held() > maxHeld {
@@ -224,7 +241,7 @@ func (e *engine) pass(ep *epoch, g *judging) bool {
 	e.reader.recycle(ep)
 	b.items = e.sense.take(g.empty(), b.limit)
 	e.stages.Sense += time.Since(t)
-	return g.put(b)
+	return g.put(b) && e.pause(g)
 }
 
 // advance judges records of ticks before limit, and with them those of logs.
@@ -266,6 +283,9 @@ func (e *engine) finish(ctx context.Context) error {
 	}
 	if e.logs != nil {
 		e.readError = errors.Join(e.readError, e.logs.err)
+	}
+	if e.reader == nil {
+		e.checkpoint()
 	}
 	e.judge.end(e.cfg.Workers)
 	return ctx.Err()

@@ -61,17 +61,24 @@ type mark struct {
 
 func newJudge(cfg Config, local []netip.Prefix, guessed bool) *judge {
 	j := &judge{cfg: cfg, local: local, guessed: guessed, logsSeen: map[string]bool{}}
-	j.notes = annotate.New(annotate.Config{
-		Local: local, Entries: cfg.Budgets.Entries, Match: cfg.Match, IsShared: cfg.IsShared,
-	})
-	j.builder = incident.New(incident.Config{
-		Sightings: cfg.Budgets.Sightings, NameOf: j.notes.NameOf, DomainOf: annotate.RegisteredDomain,
-	})
+	j.notes = annotate.New(j.notesConfig())
+	j.builder = incident.New(j.storiesConfig())
 	for i := range j.shards {
 		j.shards[i].memories = make([]detector.Memory, len(cfg.Detectors))
 	}
 	return j
 }
+
+func (j *judge) notesConfig() annotate.Config {
+	return annotate.Config{Local: j.local, Entries: j.cfg.Budgets.Entries, Match: j.cfg.Match, IsShared: j.cfg.IsShared}
+}
+
+func (j *judge) storiesConfig() incident.Config {
+	return incident.Config{Sightings: j.cfg.Budgets.Sightings, NameOf: j.notes.NameOf, DomainOf: annotate.RegisteredDomain}
+}
+
+// entries is the budget of each detector's memory in one shard.
+func (j *judge) entries() int { return max(1, j.cfg.Budgets.Entries/Shards) }
 
 // order annotates the items one after the other and queues them for the
 // detectors' shards.

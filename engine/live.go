@@ -118,6 +118,9 @@ func (e *engine) follow(ctx context.Context) error {
 		clear(items[m:])
 		items = items[:m]
 		e.look(totals{})
+		if len(items) == 0 && e.isDue(e.logs.at) {
+			e.checkpoint()
+		}
 	}
 	_, err = e.advance(items, endOfTime)
 	return err

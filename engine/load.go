@@ -98,7 +98,8 @@ func (l *load) weigh(frame testudo.Time, idle bool) {
 	l.weighed = now
 	lost := l.live.dropped()
 	behind := lost > l.dropped || !idle && testudo.TimeOf(now).Sub(frame) > late
-	l.given.dropped, l.dropped = lost, lost
+	l.given.dropped += lost - l.dropped
+	l.dropped = lost
 	switch {
 	case behind && l.level < shedMost:
 		l.level++

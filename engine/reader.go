@@ -29,6 +29,7 @@ type epoch struct {
 	shards  [Shards][]int32 // indices into packets
 	arena   []byte
 	clock   testudo.Time // watermark after the last packet
+	kept    clock        // the whole clock then, for a checkpoint
 	frames  int64
 	totals  totals // of all that was read until the end of this epoch
 }
@@ -52,7 +53,8 @@ type reader struct {
 	busy    time.Duration // likewise
 	ended   bool
 	counted totals
-	load    *load // of a live input, else nil
+	load    *load  // of a live input, else nil
+	before  totals // of the runs that this one goes on from
 	frames  atomic.Int64
 	read    atomic.Int64
 	total   atomic.Int64
@@ -159,12 +161,12 @@ func (r *reader) fill() *epoch {
 		r.load.weigh(f.Time, idle)
 		r.counted.given = r.load.given
 	}
-	ep.clock = r.clock.now
+	ep.clock, ep.kept = r.clock.now, r.clock
 	r.counted.frames += ep.frames
 	r.counted.first, r.counted.last = r.clock.first, r.clock.now
 	c := r.dec.Counts()
-	r.counted.malformed = int64(c.MalformedTotal())
-	r.counted.fragments = int64(c.FragmentsDropped + c.FragmentsOverlap)
+	r.counted.malformed = r.before.malformed + int64(c.MalformedTotal())
+	r.counted.fragments = r.before.fragments + int64(c.FragmentsDropped+c.FragmentsOverlap)
 	ep.totals = r.counted
 	r.frames.Store(r.counted.frames)
 	read, total := r.src.Progress()

@@ -28,17 +28,21 @@ type sense struct {
 	written [Shards][]item
 	workers int
 	weirds  [Shards]int64
+	fresh   func(shard int) *flow.Shard
 }
 
 func newSense(cfg Config, fc flow.Config) *sense {
 	s := &sense{workers: cfg.Workers}
-	for i := range s.shards {
-		s.shards[i] = flow.New(fc, cfg.Protocols, func(at testudo.Time, r testudo.Record) {
+	s.fresh = func(i int) *flow.Shard {
+		return flow.New(fc, cfg.Protocols, func(at testudo.Time, r testudo.Record) {
 			s.written[i] = append(s.written[i], item{at: at, uid: r.Base().UID, r: r, shard: int32(i)})
 			if _, ok := r.(*testudo.Weird); ok {
 				s.weirds[i]++
 			}
 		})
+	}
+	for i := range s.shards {
+		s.shards[i] = s.fresh(i)
 	}
 	return s
 }

@@ -32,8 +32,8 @@ type Config struct {
 
 // Annotator is the memory. It is used from one goroutine.
 type Annotator struct {
-	cfg      Config
-	local4   []network4    // of cfg.Local
+	cfg      Config        `snapshot:"-"`
+	local4   []network4    `snapshot:"-"` // of cfg.Local
 	now      testudo.Time  // of the latest record
 	watched  time.Duration // see Watched
 	hosts    *detector.Table[netip.Addr, host]

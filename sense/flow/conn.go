@@ -39,26 +39,26 @@ type conn struct {
 	state   [2]uint8
 	flags   uint16
 	class   class
-	armed   bool
+	armed   bool `snapshot:"-"`
 	proto   testudo.Proto
 	tunnel  packet.Tunnel
 	vlan    uint16
-	list    uint8 // the eviction list it is in
-	id      uint32
+	list    uint8  `snapshot:"-"` // the eviction list it is in
+	id      uint32 `snapshot:"-"`
 
 	// The wheel's list and the eviction list; tick is the lower half of the
 	// wheel's, enough to tell earlier from later within a turn.
-	wprev, wnext, prev, next uint32
-	tick                     uint32
-	hash                     uint32
+	wprev, wnext, prev, next uint32 `snapshot:"-"`
+	tick                     uint32 `snapshot:"-"`
+	hash                     uint32 `snapshot:"-"`
 
 	side   [2]side
 	talk   *talk
-	stream *stream
+	stream *stream `snapshot:"-"`
 	hist   history
 
 	weirds  uint8
-	want    int16  // protocol it was announced for, -1 for none
+	want    int16  `snapshot:"-"` // protocol it was announced for, -1 for none
 	service string // all services in order, joined by a comma
 	base    *baseline
 
