@@ -92,7 +92,8 @@ func (e *entry) begin() (d int, guessed bool) {
 		}
 		return 1, false
 	}
-	return e.byPort(0), true
+	d = e.byPort(0)
+	return d, e.sampled || d != e.byPort(1) // where ports say nothing either
 }
 
 // beginOne is begin where only one end was seen to send. Who sends a

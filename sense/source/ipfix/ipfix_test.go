@@ -76,7 +76,10 @@ func TestJoin(t *testing.T) {
 		}, `tcp 10.0.0.5:40000>203.0.113.7:80 RSTO "ShAR" 3/1 0/0 2ms`},
 		{"same moment: the port decides", []oneWay{
 			flowOf(b80, a80, 6, whole, 5, 5260, at, time.Second), flowOf(a80, b80, 6, whole, 6, 1312, at, time.Second),
-		}, `tcp 10.0.0.5:40000>203.0.113.7:80 SF "^ShADdFf" 6/5 1000/5000 1s`},
+		}, `tcp 10.0.0.5:40000>203.0.113.7:80 SF "ShADdFf" 6/5 1000/5000 1s`},
+		{"same moment, ports that say nothing", []oneWay{
+			flowOf("10.0.0.5:40000", "203.0.113.7:50000", 6, whole, 5, 5260, at, time.Second), flowOf("203.0.113.7:50000", "10.0.0.5:40000", 6, whole, 6, 1312, at, time.Second),
+		}, `tcp 10.0.0.5:40000>203.0.113.7:50000 SF "^ShADdFf" 5/6 5000/1000 1s`},
 		{"only its answer", []oneWay{flowOf(b80, a80, 6, flagRST|flagACK, 1, 40, at, 0)}, `tcp 10.0.0.5:40000>203.0.113.7:80 RSTRH "^r" 0/1 0/0 0s`},
 		{"no flags told", []oneWay{
 			flowOf(a80, b80, 6, 0, 6, 1312, at, time.Second), flowOf(b80, a80, 6, 0, 5, 5260, at.Add(ms), time.Second),
