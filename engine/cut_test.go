@@ -193,11 +193,11 @@ func TestCheckpointAlone(t *testing.T) {
 func TestNothingForgotten(t *testing.T) {
 	for of, decided := range map[reflect.Type]string{
 		reflect.TypeFor[judge](): `local guessed notes builder shards clock records first last logsSeen (saved)
-			cfg (given) marks seq (empty between batches)`,
+			cfg (given) marks seq (empty between batches) claims (of this run)`,
 		reflect.TypeFor[sense](): `shards written weirds (saved) workers fresh (given)`,
 		reflect.TypeFor[engine](): `cfg (given) sense judge clock counted logs kept (saved) reader (its clock and totals)
-			stages readError lastShown due sizes (of this run) sorter spare (empty between batches)`,
-		reflect.TypeFor[reader](): `clock counted before (saved) src rewrite (given) dec (pieces that wait to be joined are lost)
+			stages readError lastShown looked due sizes (of this run) sorter spare (empty between batches)`,
+		reflect.TypeFor[reader](): `clock counted before (saved) src rewrite (given) dec (pieces that wait to be joined are lost) load (its counts)
 			out spare err busy ended frames read total (of this run)`,
 	} {
 		for f := range of.Fields() {
