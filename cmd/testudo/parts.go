@@ -24,6 +24,7 @@ import (
 	"github.com/testudo-shield/testudo/sense/protocol/tls"
 	"github.com/testudo-shield/testudo/sense/source"
 	"github.com/testudo-shield/testudo/sense/source/eve"
+	"github.com/testudo-shield/testudo/sense/source/logs"
 	"github.com/testudo-shield/testudo/sense/source/pcap"
 	"github.com/testudo-shield/testudo/sense/source/zeek"
 	"github.com/testudo-shield/testudo/shield"
@@ -37,8 +38,19 @@ func parts() shield.Parts {
 func sources() []source.Opener {
 	return []source.Opener{
 		{Name: "capture", Sniff: pcap.Sniff, Frames: pcap.Open},
-		{Name: "suricata eve log", Sniff: eve.Sniff, Records: func(paths ...string) (source.Records, error) { return eve.Open(paths...) }},
-		{Name: "zeek log", Sniff: zeek.Sniff, Records: func(paths ...string) (source.Records, error) { return zeek.Open(paths...) }},
+		records("suricata eve log", eve.Format()),
+		records("zeek log", zeek.Format()),
+	}
+}
+
+// records is a kind of log that other sensors write.
+func records(name string, format logs.Format) source.Opener {
+	return source.Opener{
+		Name: name, Sniff: func(head []byte) bool { return format.Sniff(logs.Head(head)) },
+		Records: func(paths ...string) (source.Records, error) { return logs.Open(format, paths...) },
+		Follow: func(position []byte, paths ...string) (source.Live, error) {
+			return logs.Follow(format, position, paths...)
+		},
 	}
 }
 

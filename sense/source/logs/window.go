@@ -15,9 +15,10 @@ type Entry struct {
 	// counting.
 	Aside string
 
-	at   line   // where it stands
-	with []line // other lines that went into the record
-	size int
+	at    line   // where it stands, of a file that is followed
+	with  []line // other lines that went into the record
+	size  int    // bytes of its line
+	round int    // of a follower, in which it was read
 }
 
 // line is a place in a file that is followed; its zero value is none.

@@ -68,7 +68,7 @@ func (d *dialect) fields(names []byte) {
 	if d.path == "" {
 		d.kind = d.stem
 	}
-	d.columns = d.columns[:0]
+	d.columns = nil // the old ones may be in use
 	for more := true; more; {
 		var name []byte
 		if name, names, more = bytes.Cut(names, d.separator); len(d.columns) == maxColumns {
