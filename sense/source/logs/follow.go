@@ -51,6 +51,7 @@ type Follower struct {
 	place   int
 	every   time.Duration
 	linger  time.Duration
+	asks    int
 
 	round             int
 	next              time.Time // when to look at the files again
@@ -81,7 +82,7 @@ type stored struct {
 // nil to begin with the files as they stand now, from their first lines.
 func Follow(format Format, from []byte, paths ...string) (*Follower, error) {
 	f := &Follower{
-		format: format, join: format.joiner(), words: &Words{}, every: pollEvery, linger: linger,
+		format: format, join: format.joiner(), words: &Words{}, every: pollEvery, linger: linger, asks: maxAsked,
 		aside: map[string]int{}, latest: math.MinInt64,
 	}
 	if from != nil {
@@ -119,7 +120,7 @@ func (f *Follower) resume(from []byte) error {
 		return fmt.Errorf("version %d is not known", pos.Version)
 	}
 	for _, s := range pos.Trails {
-		t := &trail{path: s.Path, since: s.Since, known: s.Known, scan: maxAsked}
+		t := &trail{path: s.Path, since: s.Since, known: s.Known, scan: f.asks}
 		for _, spot := range s.Spots {
 			g, err := resumed(spot, f.format.File(s.Path))
 			if err != nil {
@@ -164,8 +165,8 @@ func (f *Follower) Next() (testudo.Record, error) {
 			e := f.ready[f.place]
 			f.ready[f.place] = Entry{}
 			f.place++
-			e.at.settle()
-			for _, l := range e.with {
+			e.in.settle()
+			for _, l := range e.in.with {
 				l.settle()
 			}
 			if e.Record != nil {
@@ -221,7 +222,7 @@ func (f *Follower) first() (first *generation) {
 // take joins the first entry of g.
 func (f *Follower) take(g *generation) {
 	e := g.ahead.pop()
-	switch e.round {
+	switch e.in.round {
 	case f.round:
 		f.fresh--
 	case f.round - 1:
@@ -335,7 +336,7 @@ func (f *Follower) stuck(g *generation, err error) {
 	case errors.Is(err, errCut):
 		for _, t := range f.trails {
 			if slices.Contains(t.all(), g) {
-				t.wasCut(g)
+				t.wasCut(g, f.asks)
 				f.gather()
 				return
 			}
@@ -402,11 +403,11 @@ func (f *Follower) line(g *generation, raw []byte) {
 	case err != nil:
 		f.malformed++
 	case e.Record != nil:
-		e.at, e.size, e.round = line{g, offset}, len(text), f.round
+		e.size, e.in = len(text), &origin{line: line{g, offset}, round: f.round}
 		f.fresh++
 		g.track(offset)
 		f.join.Ahead(&e)
-		g.ahead.push(e)
+		g.ahead.push(&e)
 	case e.Aside != "":
 		if _, known := f.aside[e.Aside]; !known && len(f.aside) >= maxAside {
 			e.Aside = "other"

@@ -150,7 +150,10 @@ func follow(t *testing.T, from []byte, paths ...string) *Follower {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.every, f.linger = 4*time.Millisecond, 60*time.Millisecond
+	f.every, f.linger, f.asks = 4*time.Millisecond, 300*time.Millisecond, 500
+	for _, t := range f.trails {
+		t.scan = min(t.scan, 1) * f.asks
+	}
 	return f
 }
 
@@ -171,7 +174,7 @@ func drain(t *testing.T, f *Follower, seen map[string]int, done <-chan struct{},
 		}
 		select {
 		case <-done:
-			if idle++; idle > 50 {
+			if idle++; idle > 250 {
 				return
 			}
 		default:

@@ -201,9 +201,6 @@ func (g *generation) track(offset int64) { g.open = append(g.open, place{offset:
 // settle notes that a line's record was handed out.
 func (l line) settle() {
 	g := l.of
-	if g == nil {
-		return
-	}
 	i := sort.Search(len(g.open), func(i int) bool { return g.open[i].offset >= l.offset })
 	if i < len(g.open) && g.open[i].offset == l.offset {
 		g.open[i].done = true

@@ -70,7 +70,7 @@ func (f *Follower) replace(t *trail) {
 		}
 		t.current.grown = time.Now()
 		t.old = append(t.old, t.current)
-		t.current, t.scan = nil, maxAsked
+		t.current, t.scan = nil, f.asks
 	}
 	if err != nil || !info.Mode().IsRegular() {
 		return
@@ -116,11 +116,11 @@ func (t *trail) missing(head []byte) *generation {
 
 // wasCut splits a generation whose file was cut to nothing: what was read of
 // it goes on in a copy, if there is one, and the file begins anew.
-func (t *trail) wasCut(g *generation) {
+func (t *trail) wasCut(g *generation, asks int) {
 	next := &generation{header: g.header, file: g.file, grown: time.Now()}
 	g.file, g.asked = nil, 0
 	next.parser = next.header.Parser()
-	t.scan = maxAsked
+	t.scan = asks
 	if t.current == g {
 		t.current = next
 		t.old = append(t.old, g)
@@ -134,7 +134,7 @@ func (f *Follower) age(t *trail, g *generation) {
 	switch {
 	case g.over || g.behind:
 	case g.file == nil && g.name == "":
-		if g.asked++; g.asked > maxAsked {
+		if g.asked++; g.asked > f.asks {
 			f.skip(t.path, "a file that was rotated away could not be found: what was last written to it is not known")
 			f.finish(g)
 		}
