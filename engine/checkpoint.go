@@ -28,6 +28,10 @@ type Checkpoint struct {
 // At is the traffic time until which it holds everything.
 func (c *Checkpoint) At() testudo.Time { return c.past.epoch }
 
+// Position is where live records stood, nil if there were none: what their
+// source goes on from.
+func (c *Checkpoint) Position() []byte { return c.past.position }
+
 // ErrCheckpoint says that a checkpoint cannot be gone on from at all.
 var ErrCheckpoint = errors.New("it was written by another version of testudo")
 
@@ -44,6 +48,8 @@ type past struct {
 	first   testudo.Time
 	last    testudo.Time
 	logs    map[string]bool
+	// position is that of live records, of a form of their own.
+	position []byte
 }
 
 // section is one memory as it was written.
@@ -187,9 +193,14 @@ func (e *engine) parts() (parts [Shards][]part, err error) {
 
 func (e *engine) past() *past {
 	j := e.judge
+	var position []byte
+	if e.logs != nil {
+		position = e.logs.position
+	}
 	return &past{
 		epoch: e.clock, clock: e.kept, counted: e.counted, weirds: e.sense.weirds, local: j.local, guessed: j.guessed,
 		ticked: j.clock, records: j.records, first: j.first, last: j.last, logs: j.logsSeen,
+		position: position,
 	}
 }
 

@@ -190,7 +190,7 @@ func (e *engine) run(ctx context.Context) error {
 		}
 		pumping, stop := context.WithCancel(ctx)
 		defer stop()
-		e.logs.src = startPump(pumping, e.cfg.Records, wait)
+		e.logs.pump = startPump(pumping, e.cfg.Records, wait)
 	}
 	if e.cfg.Live != nil && e.reader == nil {
 		if err := e.follow(ctx); err != nil {
@@ -348,6 +348,23 @@ type recordFeed struct {
 	at   testudo.Time
 	done bool
 	err  error // what ended it before its end
+
+	pump     *pump  // reads src where it is live
+	position []byte // of src, after the records given so far
+	marked   bool   // it was just learned
+}
+
+// read returns the next record. Of live ones it also takes the marks between.
+func (f *recordFeed) read() (testudo.Record, error) {
+	if f.pump == nil {
+		return f.src.Next()
+	}
+	x, err := f.pump.next()
+	if err == errMark {
+		f.position, f.marked = x.position, true
+		return nil, source.ErrIdle
+	}
+	return x.r, err
 }
 
 // peek makes sure next holds the next record, if there is one; at never runs
@@ -359,7 +376,7 @@ func (f *recordFeed) peek() bool {
 	if f.done {
 		return false
 	}
-	r, err := f.src.Next()
+	r, err := f.read()
 	if isIdle(err) {
 		return false
 	}

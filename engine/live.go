@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -93,11 +94,12 @@ const logDelay = 2 * time.Second
 
 // follow judges live records where there are no frames, until ctx is done or
 // they end. What came in a second is judged when a later one has begun, or
-// after a silence.
+// after a silence; before a checkpoint all that was read is.
 func (e *engine) follow(ctx context.Context) error {
 	var items []item
 	var err error
 	for ctx.Err() == nil && !e.logs.done {
+		e.logs.marked = false
 		for len(items) < maxHeld && e.logs.peek() {
 			items = append(items, item{at: e.logs.at, uid: e.logs.next.Base().UID, r: e.logs.next, shard: noShard})
 			e.logs.next = nil
@@ -105,8 +107,11 @@ func (e *engine) follow(ctx context.Context) error {
 				break
 			}
 		}
-		now := testudo.TimeOf(e.cfg.Live.now())
-		limit := max(tickOf(e.logs.at), tickOf(now.Add(-logDelay)))
+		limit := max(tickOf(e.logs.at), tickOf(testudo.TimeOf(e.cfg.Live.now()).Add(-logDelay)))
+		save := e.logs.marked && e.isDue(e.logs.at)
+		if save {
+			limit = max(limit, tickOf(e.logs.at)+1)
+		}
 		n := 0
 		for n < len(items) && tickOf(items[n].at) < limit {
 			n++
@@ -118,7 +123,7 @@ func (e *engine) follow(ctx context.Context) error {
 		clear(items[m:])
 		items = items[:m]
 		e.look(totals{})
-		if len(items) == 0 && e.isDue(e.logs.at) {
+		if save {
 			e.checkpoint()
 		}
 	}
@@ -127,61 +132,86 @@ func (e *engine) follow(ctx context.Context) error {
 }
 
 // pump reads live records on a goroutine of its own, so that waiting for them
-// holds up nobody.
+// holds up nobody. About once a second it marks where they stand.
 type pump struct {
-	in   chan testudo.Record
+	in   chan pumped
 	err  error         // set before in is closed
 	wait time.Duration // how long Next waits for one
 }
 
+// pumped is a record, or the position after those before it.
+type pumped struct {
+	r        testudo.Record
+	position []byte
+}
+
+// errMark says that there is a position, and no record.
+var errMark = errors.New("the position of the records so far")
+
+const markEvery = time.Second
+
 func startPump(ctx context.Context, src RecordSource, wait time.Duration) *pump {
-	p := &pump{in: make(chan testudo.Record, 4096), wait: wait}
+	p := &pump{in: make(chan pumped, 4096), wait: wait}
 	go func() {
 		defer close(p.in)
-		for ctx.Err() == nil {
-			r, err := src.Next()
-			if isIdle(err) {
-				continue
-			}
-			if err != nil {
-				p.err = err
-				return
-			}
-			select {
-			case p.in <- r:
-			case <-ctx.Done():
-			}
-		}
-		p.err = io.EOF
+		p.err = p.read(ctx, src)
 	}()
 	return p
 }
 
-// Next implements RecordSource.
-func (p *pump) Next() (testudo.Record, error) {
+func (p *pump) read(ctx context.Context, src RecordSource) error {
+	marked := time.Now()
+	for ctx.Err() == nil {
+		r, err := src.Next()
+		if err != nil && !isIdle(err) {
+			return err
+		}
+		if r != nil {
+			p.put(ctx, pumped{r: r})
+		}
+		if at, ok := src.(interface{ Position() []byte }); ok && time.Since(marked) >= markEvery {
+			marked = time.Now()
+			p.put(ctx, pumped{position: at.Position()})
+		}
+	}
+	return io.EOF
+}
+
+func (p *pump) put(ctx context.Context, x pumped) {
 	select {
-	case r, ok := <-p.in:
-		return p.give(r, ok)
+	case p.in <- x:
+	case <-ctx.Done():
+	}
+}
+
+// next is Next of a RecordSource, with errMark beside it.
+func (p *pump) next() (pumped, error) {
+	select {
+	case x, ok := <-p.in:
+		return p.give(x, ok)
 	default:
 	}
 	if p.wait == 0 {
-		return nil, source.ErrIdle
+		return pumped{}, source.ErrIdle
 	}
 	timer := time.NewTimer(p.wait)
 	defer timer.Stop()
 	select {
-	case r, ok := <-p.in:
-		return p.give(r, ok)
+	case x, ok := <-p.in:
+		return p.give(x, ok)
 	case <-timer.C:
-		return nil, source.ErrIdle
+		return pumped{}, source.ErrIdle
 	}
 }
 
-func (p *pump) give(r testudo.Record, ok bool) (testudo.Record, error) {
-	if !ok {
-		return nil, p.err
+func (p *pump) give(x pumped, ok bool) (pumped, error) {
+	switch {
+	case !ok:
+		return x, p.err
+	case x.r == nil:
+		return x, errMark
 	}
-	return r, nil
+	return x, nil
 }
 
 // isIdle tells whether err says that a live input has nothing yet.

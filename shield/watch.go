@@ -25,6 +25,13 @@ type Watch struct {
 	Dropped func() int64
 	Inputs  []string // what the inputs are called
 
+	// Dir is where what was learned is kept, "" for nowhere: a checkpoint
+	// every CheckpointEvery of traffic time and at the end. Resume is what was
+	// found there, nil for nothing; the run uses it up.
+	Dir             string
+	CheckpointEvery time.Duration
+	Resume          *engine.Checkpoint
+
 	RecordsDir    string // where to write Zeek logs; "" for nowhere
 	RecordsFormat string // "tsv" or "json"
 
@@ -64,6 +71,12 @@ func (w Watch) Run(ctx context.Context) (engine.Result, error) {
 			w.State(&v.Summary)
 		}
 	}}
+	if w.Dir != "" {
+		saved := NewCheckpoints(w.Dir, func(err error) { w.event("what was learned could not be saved: " + err.Error()) })
+		defer saved.Close()
+		cfg.Checkpoint, cfg.Every, cfg.Resume = saved.Take, w.CheckpointEvery, w.Resume
+		cfg.Anew = func(memory string) { w.event(memory + " starts anew: its memory was written by another version") }
+	}
 	res, err := engine.Run(ctx, cfg)
 	if logs != nil {
 		err = errors.Join(err, logs.Close())
@@ -76,6 +89,12 @@ func (w Watch) Run(ctx context.Context) (engine.Result, error) {
 	n.take(&v)
 	res.Incidents = v.Incidents
 	return res, err
+}
+
+func (w Watch) event(text string) {
+	if w.Event != nil {
+		w.Event(text)
+	}
 }
 
 func (w Watch) complete(s *testudo.Summary) {

@@ -25,6 +25,7 @@ import (
 	"github.com/testudo-shield/testudo/sense/source"
 	"github.com/testudo-shield/testudo/sense/source/eve"
 	"github.com/testudo-shield/testudo/sense/source/ipfix"
+	"github.com/testudo-shield/testudo/sense/source/logs"
 	"github.com/testudo-shield/testudo/sense/source/pcap"
 	"github.com/testudo-shield/testudo/sense/source/zeek"
 	"github.com/testudo-shield/testudo/shield"
@@ -39,8 +40,19 @@ func sources() []source.Opener {
 	return []source.Opener{
 		ipfix.Opener(pcap.Open), // before captures: some of them carry exports
 		{Name: "capture", Sniff: pcap.Sniff, Frames: pcap.Open},
-		{Name: "suricata eve log", Sniff: eve.Sniff, Records: func(paths ...string) (source.Records, error) { return eve.Open(paths...) }},
-		{Name: "zeek log", Sniff: zeek.Sniff, Records: func(paths ...string) (source.Records, error) { return zeek.Open(paths...) }},
+		logsOf("suricata eve log", eve.Format()),
+		logsOf("zeek log", zeek.Format()),
+	}
+}
+
+// logsOf is a kind of log that other sensors write.
+func logsOf(name string, format logs.Format) source.Opener {
+	return source.Opener{
+		Name: name, Sniff: func(head []byte) bool { return format.Sniff(logs.Head(head)) },
+		Records: func(paths ...string) (source.Records, error) { return logs.Open(format, paths...) },
+		Follow: func(position []byte, paths ...string) (source.Live, error) {
+			return logs.Follow(format, position, paths...)
+		},
 	}
 }
 

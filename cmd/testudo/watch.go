@@ -13,7 +13,7 @@ import (
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/sense/source/afpacket"
-	"github.com/testudo-shield/testudo/shield"
+	"github.com/testudo-shield/testudo/shield/rights"
 	"github.com/testudo-shield/testudo/tell/report"
 )
 
@@ -62,23 +62,35 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	if err := a.format("text", "json"); err != nil {
 		return err
 	}
+	level, limited, err := failLevel(f.failOn)
+	if err != nil {
+		return err
+	}
 	c, set, err := a.prepared(f.judgeFlags)
 	if err != nil {
 		return err
 	}
 	f.into(&c)
-	in, err := a.openLive(c, afpacket.OpenSockets)
+	if len(c.Interfaces)+len(c.Follow) == 0 && c.FlowExports.Listen == "" {
+		return exitError{exitUsage, errors.New("watch: name an interface:  sudo testudo watch -i eth1\n         ip link shows those there are")}
+	}
+	t := &teller{app: a, flags: f.judgeFlags}
+	past, err := remembered(f.dir, t.event)
 	if err != nil {
 		return err
 	}
-	if err := a.dropRights(f.user, c.User); err != nil {
-		in.close()
+	in, err := openLive(c, past.Position(), afpacket.OpenSockets, t.event)
+	if err != nil {
 		return err
 	}
-	t := &teller{app: a, flags: f.judgeFlags}
-	fmt.Fprintf(a.stderr, "testudo: watching %s; stop with Ctrl-C\n", terminal(strings.Join(in.names, ", ")))
+	if err := f.dropRights(c); err != nil {
+		in.close()
+		return exitError{exitRights, err}
+	}
+	in.stopWith(ctx)
+	t.event("watching " + strings.Join(in.names, ", ") + "; stop with Ctrl-C")
 	w := in.watch(set)
-	w.Dir, w.CheckpointEvery = f.dir, time.Duration(c.CheckpointMinutes)*time.Minute
+	w.Dir, w.Resume, w.CheckpointEvery = f.dir, past, time.Duration(c.CheckpointMinutes)*time.Minute
 	w.RecordsDir, w.RecordsFormat = f.records, f.recordsFormat
 	w.Tell, w.State, w.Event = t.change, t.state, t.event
 	res, err := w.Run(ctx)
@@ -89,7 +101,28 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	if err != nil {
 		return exitError{exitInput, err}
 	}
-	return a.live(res, f.failOn)
+	return a.verdict(res, nil, level, limited)
+}
+
+// dropRights gives up what opening took. Begun as root, watch goes on as
+// somebody who can write what it was asked to write.
+func (f *watchFlags) dropRights(c config) error {
+	if os.Geteuid() != 0 && len(c.Interfaces) == 0 {
+		return nil // there is nothing to give up
+	}
+	user := f.user
+	if user == "" && os.Geteuid() == 0 {
+		user = c.User
+	}
+	for _, dir := range []string{f.dir, f.records} {
+		if dir == "" || os.Geteuid() != 0 {
+			continue
+		}
+		if err := own(dir, user); err != nil {
+			return err
+		}
+	}
+	return rights.Drop(user)
 }
 
 // into puts the flags over the configuration.
@@ -228,55 +261,4 @@ func waiting(s *testudo.Summary) string {
 		}
 	}
 	return strings.Join(names, " ") + "."
-}
-
-// dropRights gives up what opening took, and verifies it.
-func (a *app) dropRights(user, configured string) error {
-	if user == "" && os.Geteuid() == 0 {
-		user = configured
-	}
-	if err := dropRights(user); err != nil {
-		return exitError{exitRights, err}
-	}
-	return nil
-}
-
-// openError turns what opening an input said into an exit code.
-func openError(err error) error {
-	switch {
-	case errors.Is(err, afpacket.ErrPermission):
-		return exitError{exitRights, err}
-	case errors.Is(err, os.ErrPermission):
-		return exitError{exitRights, err}
-	}
-	return exitError{exitInput, err}
-}
-
-// inputs are open live inputs.
-type inputs struct {
-	names   []string
-	packets *afpacket.Reader // nil for none
-	records recordsOf
-}
-
-func (in *inputs) close() {
-	if in.packets != nil {
-		in.packets.Close()
-	}
-	in.records.Close()
-}
-
-// watch is the use case on these inputs.
-func (in *inputs) watch(set shield.Settings) shield.Watch {
-	w := shield.Watch{Parts: parts(), Settings: set, Inputs: in.names}
-	if in.packets != nil {
-		w.Frames = in.packets
-		w.Dropped = func() (n int64) {
-			for _, s := range in.packets.Stats() {
-				n += int64(s.Drops)
-			}
-			return n
-		}
-	}
-	return w
 }

@@ -30,6 +30,15 @@ func (a *Account) add(b Account) {
 	a.Shed = append(a.Shed, b.Shed...)
 }
 
+// Live is an input of records that another sensor is still writing. Next
+// returns ErrIdle when nothing came for a while, and never io.EOF.
+type Live interface {
+	Records
+	// Position tells where the records end that Next has returned, for a
+	// checkpoint; Follow goes on from there.
+	Position() []byte
+}
+
 // Opener is one kind of input. Exactly one of Frames and Records is set.
 type Opener struct {
 	Name string
@@ -38,4 +47,8 @@ type Opener struct {
 	Sniff   func(head []byte) bool
 	Frames  func(path string, stdin io.Reader) (Frames, error)
 	Records func(paths ...string) (Records, error) // all inputs of the kind, merged
+	// Follow reads the inputs while they are written and rotated, from a
+	// position or, if it is nil, from what stands at the paths now; nil where
+	// a kind cannot be followed.
+	Follow func(position []byte, paths ...string) (Live, error)
 }

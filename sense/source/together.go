@@ -1,6 +1,7 @@
 package source
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 
@@ -14,6 +15,29 @@ type Together struct {
 	ended  []bool
 	at     int
 	errs   []error
+}
+
+// Position implements Live: the positions of those inputs that have one, by
+// their place among them.
+func (t *Together) Position() []byte {
+	all := map[int][]byte{}
+	for i, in := range t.inputs {
+		if p, ok := in.(Live); ok {
+			all[i] = p.Position()
+		}
+	}
+	text, _ := json.Marshal(all) // bytes by number: there is nothing to go wrong
+	return text
+}
+
+// Positions takes apart what Position of a Together gave.
+func Positions(position []byte) (map[int][]byte, error) {
+	all := map[int][]byte{}
+	if position == nil {
+		return all, nil
+	}
+	err := json.Unmarshal(position, &all)
+	return all, err
 }
 
 // NewTogether owns the inputs.

@@ -1,8 +1,10 @@
 package eve_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,31 +192,27 @@ func FuzzEvents(f *testing.F) {
 	f.Add([]byte(event(1, "fileinfo", 1, 80, "TCP", `"app_proto":"http","fileinfo":{"size":1e3}`) + event(1, "http", 1, 80, "TCP", `"http":{}`) + event(1, "ftp", 1, 21, "TCP", `"ftp":{"completion_code":["9","x"]}`)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		eve.Sniff(text)
-		path := filepath.Join(t.TempDir(), "eve.json")
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		l, err := eve.Open(path)
-		if err != nil {
-			return
-		}
-		defer l.Close()
-		lines, n := strings.Count(string(text), "\n")+1, 0
-		for {
-			r, err := l.Next()
-			if err != nil {
-				break
+		format := eve.Format()
+		p, join, w := format.File("eve.json").Parser(), format.Joiner(), &logs.Words{}
+		var ready []logs.Entry
+		lines := 0
+		for line := range bytes.SplitSeq(text, []byte{'\n'}) {
+			if len(line) == 0 {
+				continue
 			}
-			if n++; r == nil || r.Base() == nil {
-				t.Fatal("no record")
+			lines++
+			e, err := p.Parse(line, w)
+			if err != nil || e.Record == nil {
+				continue
 			}
-			if c, ok := r.(*testudo.Conn); ok && (c.OrigBytes < 0 || c.RespBytes < 0 || c.Duration < 0 || c.OrigIPBytes < 0) {
+			if c, ok := e.Record.(*testudo.Conn); ok && (c.OrigBytes < 0 || c.RespBytes < 0 || c.Duration < 0 || c.OrigIPBytes < 0) {
 				t.Fatalf("a conn is broken: %+v", c)
 			}
+			join.Ahead(&e)
+			ready = join.Take(e, ready)
 		}
-		if n > lines {
-			t.Fatalf("%d records of %d lines", n, lines)
+		if ready = join.Expire(math.MaxInt64, ready); len(ready) > lines {
+			t.Fatalf("%d records of %d lines", len(ready), lines)
 		}
-		l.Notes()
 	})
 }

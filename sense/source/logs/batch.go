@@ -12,16 +12,14 @@ import (
 // batch is some whole lines that are parsed together.
 type batch struct {
 	raw    []byte
-	line   int   // number of its first line
-	offset int64 // of its first byte
-	header bool  // it is one line that begins with '#'
-	epoch  int   // of the header it is read under
-	long   int   // overlong lines that were skipped before it
+	line   int  // number of its first line
+	header bool // it is one line that begins with '#'
+	epoch  int  // of the header it is read under
+	long   int  // overlong lines that were skipped before it
 
 	parser  Parser
 	done    chan struct{}
 	entries []Entry
-	from    *generation // where the lines stand, nil unless it is followed
 
 	malformed int
 	bad       string // of the first
@@ -35,7 +33,7 @@ func (b *batch) parse(w *Words, most int) (lines int) {
 	if b.long > 0 {
 		b.bad = fmt.Sprintf("line %d: %v", b.line-b.long, errLong)
 	}
-	raw, offset := b.raw, b.offset
+	raw := b.raw
 	for len(raw) > 0 && len(b.entries) < most {
 		end := bytes.IndexByte(raw, '\n') + 1
 		if end == 0 {
@@ -43,16 +41,16 @@ func (b *batch) parse(w *Words, most int) (lines int) {
 		}
 		text := trimEnd(raw[:end])
 		if len(text) > 0 {
-			b.take(text, w, b.line+lines, offset)
+			b.take(text, w, b.line+lines)
 		}
-		raw, offset = raw[end:], offset+int64(end)
+		raw = raw[end:]
 		lines++
 	}
 	return lines
 }
 
 // take reads one line.
-func (b *batch) take(text []byte, w *Words, number int, offset int64) {
+func (b *batch) take(text []byte, w *Words, number int) {
 	var e Entry
 	err := errLong
 	if len(text) <= maxLine {
@@ -65,9 +63,6 @@ func (b *batch) take(text []byte, w *Words, number int, offset int64) {
 		}
 	case e.Record != nil:
 		e.size = len(text)
-		if b.from != nil {
-			e.at = line{b.from, offset}
-		}
 		b.entries = append(b.entries, e)
 	case e.Aside != "":
 		if b.aside == nil {
@@ -90,11 +85,10 @@ func trimEnd(b []byte) []byte {
 // same ones for the same bytes; each line that begins with '#' alone.
 type cutter struct {
 	buf    []byte
-	from   int   // of buf that was not cut off
-	line   int   // number of the last line that was cut off
-	offset int64 // of what was not cut off
-	long   int   // overlong lines since the last batch
-	inside bool  // what was not cut off is amid an overlong line
+	from   int  // of buf that was not cut off
+	line   int  // number of the last line that was cut off
+	long   int  // overlong lines since the last batch
+	inside bool // what was not cut off is amid an overlong line
 	ended  error
 }
 
@@ -176,14 +170,13 @@ func (c *cutter) header(rest []byte) bool {
 }
 
 func (c *cutter) drop(n int) {
-	c.offset += int64(n)
 	c.from += n
 }
 
 // give moves n bytes into b.
 func (c *cutter) give(b *batch, n int) {
 	b.raw = append(b.raw[:0], c.buf[c.from:c.from+n]...)
-	b.line, b.offset, b.long, b.header = c.line+1, c.offset, c.long, c.header(b.raw)
+	b.line, b.long, b.header = c.line+1, c.long, c.header(b.raw)
 	c.long = 0
 	c.line += bytes.Count(b.raw, []byte{'\n'})
 	c.drop(n)

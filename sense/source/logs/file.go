@@ -213,7 +213,7 @@ func (f *file) fill(join Joiner) (failed error) {
 		f.flight = append(f.flight[:0], f.flight[1:]...)
 		for i := range b.entries {
 			join.Ahead(&b.entries[i])
-			f.ahead.push(b.entries[i])
+			f.ahead.push(&b.entries[i])
 		}
 		f.land(b)
 	}

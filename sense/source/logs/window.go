@@ -15,12 +15,18 @@ type Entry struct {
 	// counting.
 	Aside string
 
-	at   line   // where it stands
-	with []line // other lines that went into the record
-	size int
+	size int     // bytes of its line
+	in   *origin // nil unless its file is followed
 }
 
-// line is a place in a file that is followed; its zero value is none.
+// origin is where an entry of a file that is followed comes from.
+type origin struct {
+	line
+	with  []line // other lines that went into the record
+	round int    // of the follower, in which it was read
+}
+
+// line is a place in a file that is followed.
 type line struct {
 	of     *generation
 	offset int64
@@ -29,8 +35,8 @@ type line struct {
 // Joined notes that what e says went into the record of into, so that a
 // checkpoint counts both lines as read when that record is handed out.
 func (e *Entry) Joined(into *Entry) {
-	if e.at.of != nil {
-		into.with = append(append(into.with, e.at), e.with...)
+	if e.in != nil && into.in != nil {
+		into.in.with = append(append(into.in.with, e.in.line), e.in.with...)
 	}
 }
 
@@ -77,7 +83,7 @@ func (a *ahead) lateFirst() bool {
 	return len(a.late) > 0 && (a.first == len(a.run) || a.late[0].Written < a.run[a.first].Written)
 }
 
-func (a *ahead) push(e Entry) {
+func (a *ahead) push(e *Entry) {
 	a.weight += e.size
 	a.number++
 	if a.first == len(a.run) {
@@ -89,7 +95,7 @@ func (a *ahead) push(e Entry) {
 			clear(a.run[n:])
 			a.run, a.first = a.run[:n], 0
 		}
-		a.run = append(a.run, e)
+		a.run = append(a.run, *e)
 		return
 	}
 	var s *slot
@@ -98,7 +104,7 @@ func (a *ahead) push(e Entry) {
 	} else {
 		s = &slot{}
 	}
-	s.Entry, s.number = e, a.number
+	s.Entry, s.number = *e, a.number
 	a.up(s)
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -14,6 +15,8 @@ import (
 type row struct {
 	*kind
 	words *logs.Words
+	slabs [][]testudo.Record // by kind: records made and not used
+	order [][]named          // by kind: fields as JSON objects have had them
 
 	record  testudo.Record
 	v       reflect.Value // the struct record points to
@@ -31,9 +34,21 @@ type row struct {
 
 // begin makes r ready for a line of kind k.
 func (r *row) begin(k *kind) {
-	v := reflect.New(k.typ)
-	rec, _ := v.Interface().(testudo.Record) // kinds are made from records
-	*r = row{kind: k, words: r.words, record: rec, v: v.Elem(), base: rec.Base()}
+	if r.slabs == nil {
+		r.slabs, r.order = make([][]testudo.Record, k.count), make([][]named, k.count)
+	}
+	slab := r.slabs[k.index]
+	if len(slab) == 0 {
+		slab = k.slab()
+	}
+	rec := slab[0]
+	r.slabs[k.index] = slab[1:]
+	// Field by field: a whole row would cost the collector's barriers.
+	r.kind, r.record, r.v, r.base = k, rec, reflect.ValueOf(rec).Elem(), rec.Base()
+	r.written, r.timed, r.origPort, r.respPort = 0, false, 0, 0
+	r.orig, r.resp = netip.Addr{}, netip.Addr{}
+	r.fileID, r.chainID, r.handshake = "", "", ""
+	r.origHW, r.respHW, r.upload = "", "", ""
 	r.base.ID.Proto = k.proto
 }
 
@@ -187,12 +202,48 @@ func (r *row) setList(t target, items [][]byte) error {
 	return nil
 }
 
+// named is a field's name with where its value goes.
+type named struct {
+	name string
+	target
+}
+
+const (
+	// maxNamed bounds the names that are remembered of a kind's fields.
+	maxNamed = 128
+	// leap is how many fields an object may leave out at once before the
+	// next is looked up.
+	leap = 8
+)
+
+// find returns where the field called key goes and what follows it in the
+// order of earlier objects, of which at is a place: writers keep one order and
+// leave fields out.
+func (r *row) find(key []byte, at int) (target, int) {
+	order := r.order[r.index]
+	for i := at; i < len(order) && i < at+leap; i++ {
+		if order[i].name == string(key) {
+			return order[i].target, i + 1
+		}
+	}
+	t := r.targets[string(key)]
+	if len(order) < maxNamed && len(key) <= maxName && !slices.ContainsFunc(order, func(n named) bool { return n.name == string(key) }) {
+		r.order[r.index] = slices.Insert(order, min(at, len(order)), named{string(key), t})
+		return t, at + 1
+	}
+	return t, at
+}
+
+// maxName is the longest name that is remembered.
+const maxName = 64
+
 // object fills r, which has begun, from an object. With an error it returns
 // the field that could not be read.
 func (r *row) object(o *logs.Object) (field string, err error) {
+	at := 0
 	for _, p := range o.Pairs {
-		t := r.targets[string(p.Key)]
-		if t.to == nowhere || p.Sort == '0' && string(p.Raw) == "null" {
+		var t target
+		if t, at = r.find(p.Key, at); t.to == nowhere || p.Sort == '0' && string(p.Raw) == "null" {
 			continue
 		}
 		switch {

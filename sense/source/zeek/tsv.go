@@ -68,7 +68,7 @@ func (d *dialect) fields(names []byte) {
 	if d.path == "" {
 		d.kind = d.stem
 	}
-	d.columns = d.columns[:0]
+	d.columns = nil // the old ones may be in use
 	for more := true; more; {
 		var name []byte
 		if name, names, more = bytes.Cut(names, d.separator); len(d.columns) == maxColumns {
@@ -85,8 +85,9 @@ func (d *dialect) fields(names []byte) {
 
 // line fills r, which has begun, from one line of values.
 func (d *dialect) line(line []byte, r *row) error {
+	escaped := bytes.IndexByte(line, '\\') >= 0
 	for i := range d.columns {
-		value, rest, more := bytes.Cut(line, d.separator)
+		value, rest, more := d.next(line)
 		if more != (i+1 < len(d.columns)) {
 			return errColumns
 		}
@@ -99,7 +100,7 @@ func (d *dialect) line(line []byte, r *row) error {
 		if t.to.list() {
 			err = r.setList(t, d.split(value))
 		} else if !bytes.Equal(value, d.empty) {
-			if bytes.IndexByte(value, '\\') >= 0 {
+			if escaped && bytes.IndexByte(value, '\\') >= 0 {
 				d.scratch = logs.Unescape(d.scratch[:0], value)
 				value = d.scratch
 			}
@@ -111,6 +112,21 @@ func (d *dialect) line(line []byte, r *row) error {
 		}
 	}
 	return nil
+}
+
+// next cuts the first value off a line. Values are short: a loop beats a
+// search that has to be set up.
+func (d *dialect) next(line []byte) (value, rest []byte, more bool) {
+	if len(d.separator) != 1 {
+		return bytes.Cut(line, d.separator)
+	}
+	separator := d.separator[0]
+	for i, c := range line {
+		if c == separator {
+			return line[:i], line[i+1:], true
+		}
+	}
+	return line, nil, false
 }
 
 // column names the column whose value could not be read last.
