@@ -86,6 +86,8 @@ type Stats struct {
 	// Packets were wanted by the filter, Drops of them lost because the ring
 	// was full, which began Freezes times. They are the kernel's counts.
 	Packets, Drops, Freezes uint64
+	// Broken is how many blocks of the ring contradicted themselves.
+	Broken uint64
 	// Blind is how long the interface was not there or down.
 	Blind time.Duration
 }
