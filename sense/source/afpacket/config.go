@@ -30,7 +30,7 @@ type Config struct {
 	// SnapLen is how many bytes of a frame are kept; 256 KiB by default,
 	// which is all of it.
 	SnapLen int
-	// RingBytes is the size of each ring; 64 MiB by default.
+	// RingBytes is the size of each ring; 64 MiB by default, 1 GiB at most.
 	RingBytes int
 	// BlockBytes is the part of a ring that is handed over at once; 1 MiB by
 	// default. It is rounded up to a power of two.
@@ -118,7 +118,7 @@ const (
 	defaultBlock    = 1 << 20
 	defaultTimeout  = 50 * time.Millisecond
 	maxRings        = 64
-	maxRingBytes    = 4 << 30
+	maxRingBytes    = 1 << 30
 	smallestBlock   = 64 << 10
 	idleAfter       = 100 * time.Millisecond
 	timerSlack      = 20 * time.Millisecond // by which the kernel's timers come late

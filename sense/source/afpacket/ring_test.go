@@ -197,10 +197,10 @@ func TestSpecBounds(t *testing.T) {
 	}
 	for name, change := range map[string]func(*Spec){
 		"block of no power of two": func(s *Spec) { s.BlockBytes = 5000 },
-		"huge block":               func(s *Spec) { s.BlockBytes = 1 << 40 },
+		"huge block":               func(s *Spec) { s.BlockBytes = 1 << 30 },
 		"negative block":           func(s *Spec) { s.BlockBytes = -4096 },
 		"no blocks":                func(s *Spec) { s.Blocks = 0 },
-		"too many blocks":          func(s *Spec) { s.Blocks = 1 << 50 },
+		"too many blocks":          func(s *Spec) { s.Blocks = 1 << 30 },
 		"no rings":                 func(s *Spec) { s.Rings = 0 },
 		"too many rings":           func(s *Spec) { s.Rings = maxRings + 1 },
 		"no timeout":               func(s *Spec) { s.TimeoutMS = 0 },
