@@ -30,7 +30,7 @@ type Config struct {
 	// SnapLen is how many bytes of a frame are kept; 256 KiB by default,
 	// which is all of it.
 	SnapLen int
-	// RingBytes is the size of each ring; 64 MiB by default.
+	// RingBytes is the size of each ring; 64 MiB by default, 1 GiB at most.
 	RingBytes int
 	// BlockBytes is the part of a ring that is handed over at once; 1 MiB by
 	// default. It is rounded up to a power of two.
@@ -86,6 +86,8 @@ type Stats struct {
 	// Packets were wanted by the filter, Drops of them lost because the ring
 	// was full, which began Freezes times. They are the kernel's counts.
 	Packets, Drops, Freezes uint64
+	// Broken is how many blocks of the ring contradicted themselves.
+	Broken uint64
 	// Blind is how long the interface was not there or down.
 	Blind time.Duration
 }
@@ -116,7 +118,7 @@ const (
 	defaultBlock    = 1 << 20
 	defaultTimeout  = 50 * time.Millisecond
 	maxRings        = 64
-	maxRingBytes    = 4 << 30
+	maxRingBytes    = 1 << 30
 	smallestBlock   = 64 << 10
 	idleAfter       = 100 * time.Millisecond
 	timerSlack      = 20 * time.Millisecond // by which the kernel's timers come late

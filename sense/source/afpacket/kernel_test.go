@@ -28,6 +28,9 @@ const inNamespace = "TESTUDO_TEST_NAMESPACE"
 // TestMain runs the tests in a network namespace of their own, where they may
 // make interfaces, if there is the right to.
 func TestMain(m *testing.M) {
+	if os.Getenv(asWatcher) != "" {
+		os.Exit(watch())
+	}
 	if os.Getenv(inNamespace) != "" || os.Geteuid() != 0 {
 		os.Exit(m.Run())
 	}

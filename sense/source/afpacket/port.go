@@ -14,12 +14,9 @@ import (
 
 // port is one interface that is read, through all that happens to it.
 type port struct {
+	opened // its index is 0 while it does not exist
 	cfg    Config
-	spec   Spec
 	name   string // now; cfg.Interface is what it was called first
-	index  int    // 0 while it does not exist
-	rings  []*ring
-	done   func() error
 	counts Stats
 	away   time.Time // since when it is down or gone, zero while watched
 	told   string    // the last reason why it cannot be opened again
@@ -60,36 +57,57 @@ func (p *port) tell() {
 	}
 }
 
-// open opens sockets and rings on the interface that is there now.
+// opened is an interface whose rings are mapped.
+type opened struct {
+	spec  Spec
+	index int
+	rings []*ring
+	done  func() error
+}
+
 func (p *port) open(i iface) error {
-	spec, err := p.cfg.spec(i)
-	if err != nil {
-		return err
+	o, err := p.prepare(i)
+	if err == nil {
+		p.opened = o
+	}
+	return err
+}
+
+// prepare opens sockets and rings on the interface that is there now. It may
+// take seconds if another process is asked, and changes nothing.
+func (p *port) prepare(i iface) (o opened, err error) {
+	if o.spec, err = p.cfg.spec(i); err != nil {
+		return o, err
 	}
 	open := p.cfg.Sockets
 	if open == nil {
 		open = OpenSockets
 	}
-	s, err := open(spec)
+	s, err := open(o.spec)
 	if err != nil {
-		return err
+		return o, err
 	}
-	var rings []*ring
+	o.index, o.done = s.Index, s.Done
 	for n, fd := range s.FDs {
-		r, err := newRing(fd, &spec, p)
+		r, err := newRing(fd, &o.spec, p)
 		if err != nil {
-			for _, r := range rings {
-				r.close()
-			}
 			for _, fd := range s.FDs[n:] {
 				_ = unix.Close(fd)
 			}
-			return errors.Join(err, finish(s.Done))
+			return opened{}, errors.Join(err, o.close())
 		}
-		rings = append(rings, r)
+		o.rings = append(o.rings, r)
 	}
-	p.spec, p.index, p.rings, p.done = spec, s.Index, rings, s.Done
-	return nil
+	return o, nil
+}
+
+func (o *opened) close() error {
+	for _, r := range o.rings {
+		r.close()
+	}
+	done := o.done
+	o.rings, o.done = nil, nil
+	return finish(done)
 }
 
 func finish(done func() error) error {
@@ -114,17 +132,18 @@ func (c Config) spec(i iface) (Spec, error) {
 }
 
 // look sees what became of the interface. hurt says that the kernel has told
-// of a fault since the last look. It reports whether the rings changed.
-func (p *port) look(ask int, now time.Time, hurt bool) (changed bool) {
+// of a fault since the last look. It returns the interface to open if there
+// is one anew.
+func (p *port) look(ask int, now time.Time, hurt bool) (anew iface, ok bool) {
 	if p.index == 0 || len(p.rings) == 0 {
-		return p.comeBack(ask, now)
+		return p.lookOut(ask, now)
 	}
 	fd := p.rings[0].fd
 	name := nameOf(fd, p.index)
 	if name == "" {
 		p.lose(now, "was removed; waiting for it to come back")
 		p.index = 0
-		return false
+		return anew, false
 	}
 	if name != p.name {
 		p.say("is now called %s; it is watched on", name)
@@ -139,7 +158,7 @@ func (p *port) look(ask int, now time.Time, hurt bool) (changed bool) {
 	case hurt:
 		p.say("was down for a moment and is up again")
 	}
-	return false
+	return anew, false
 }
 
 // lose notes that nothing can be seen any more, once.
@@ -160,57 +179,54 @@ func (p *port) find(now time.Time) {
 	p.say("is up again; it was not watched for %s", gone.Round(100*time.Millisecond))
 }
 
-// comeBack opens an interface again that was removed and is there anew, once
-// all that the old one gave is read.
-func (p *port) comeBack(ask int, now time.Time) bool {
+// lookOut looks for an interface that was removed, once all that the old one
+// gave is read. A socket that is alone is used again at once, which needs no
+// rights; else all must be opened anew, and the old rings are given back.
+func (p *port) lookOut(ask int, now time.Time) (anew iface, ok bool) {
 	for _, r := range p.rings {
 		if r.ready(0) {
-			return false
+			return anew, false
 		}
 	}
 	if now.Before(p.retry) {
-		return false
+		return anew, false
 	}
 	i, err := lookUp(ask, p.cfg.Interface)
 	if err != nil && p.name != p.cfg.Interface {
 		i, err = lookUp(ask, p.name)
 	}
 	if err != nil || !i.up && (p.cfg.Rings > 1 || p.cfg.Sockets != nil) {
-		return false
+		return anew, false
 	}
-	changed, err := p.again(i)
+	if len(p.rings) == 1 && p.cfg.Sockets == nil && linkOf(i.hardware).dlt == p.spec.Link {
+		err := bind(p.rings[0].fd, i.index, p.spec.Promiscuous)
+		p.comeBack(now, i, opened{p.spec, i.index, p.rings, p.done}, err)
+		return anew, false
+	}
+	p.close()
+	return i, true
+}
+
+// comeBack takes over what was opened, or says why nothing was.
+func (p *port) comeBack(now time.Time, i iface, o opened, err error) {
 	if err != nil {
 		p.retry = now.Add(retryWhenFailed)
 		if why := err.Error(); why != p.told {
 			p.told = why
 			p.say("is there again but cannot be opened: %v", err)
 		}
-		return changed
+		return
 	}
-	p.name = i.name
+	p.opened, p.name = o, i.name
 	if i.up {
 		p.find(now)
 	}
-	return changed
-}
-
-// again reads the interface i in place of the one before: with the same
-// socket if it was alone, which needs no rights, else with new ones.
-func (p *port) again(i iface) (changed bool, err error) {
-	if len(p.rings) == 1 && p.cfg.Sockets == nil && linkOf(i.hardware).dlt == p.spec.Link {
-		if err := bind(p.rings[0].fd, i.index, p.spec.Promiscuous); err != nil {
-			return false, err
-		}
-		p.index = i.index
-		return false, nil
-	}
-	p.close()
-	return true, p.open(i)
 }
 
 // count adds up the kernel's counts, which begin anew when read.
 func (p *port) count(now time.Time) Stats {
 	for _, r := range p.rings {
+		p.counts.Broken += r.broken.Swap(0)
 		s, err := unix.GetsockoptTpacketStatsV3(r.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
 		if err != nil {
 			continue
@@ -227,14 +243,10 @@ func (p *port) count(now time.Time) Stats {
 	return s
 }
 
+// close gives the rings back, once their counts are read.
 func (p *port) close() {
 	p.count(time.Time{})
-	for _, r := range p.rings {
-		r.close()
-	}
-	p.rings = nil
-	_ = finish(p.done)
-	p.done = nil
+	_ = p.opened.close()
 }
 
 // hurt takes the fault off the sockets that the kernel holds against them,

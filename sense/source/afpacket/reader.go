@@ -85,7 +85,8 @@ func (r *Reader) collect() {
 // frame waits for earlier ones of other rings until they must have come, but
 // no longer, and not if its ring is half full. Its Data lies in the ring and
 // is valid until the next call. After about 100 ms without a frame Next
-// returns source.ErrIdle, and io.EOF once the Reader was closed.
+// returns source.ErrIdle, with a time that lies back by what a frame may wait
+// for its block to fill, and io.EOF once the Reader was closed.
 func (r *Reader) Next(f *source.Frame) error {
 	if c := r.cur; c != nil && c.left > 0 && c.time <= r.limit && c.take(f) {
 		return nil
@@ -206,14 +207,17 @@ func (r *Reader) look(now time.Time) {
 		return
 	}
 	r.looked = now
-	changed := false
-	r.mu.Lock()
 	for _, p := range r.ports {
-		changed = p.look(r.ask, now, p.hurt()) || changed
-	}
-	r.mu.Unlock()
-	if changed {
-		r.collect()
+		r.mu.Lock()
+		anew, ok := p.look(r.ask, now, p.hurt())
+		r.mu.Unlock()
+		if ok { // not under the lock: another process may be slow to answer
+			o, err := p.prepare(anew)
+			r.mu.Lock()
+			p.comeBack(now, anew, o, err)
+			r.mu.Unlock()
+			r.collect()
+		}
 	}
 	for _, p := range r.ports {
 		p.tell()
@@ -221,7 +225,7 @@ func (r *Reader) look(now time.Time) {
 }
 
 // Name returns the name of the interface that gave the last frame, or of the
-// first.
+// first. It belongs to the goroutine of Next.
 func (r *Reader) Name() string {
 	if r.cur != nil {
 		return r.cur.port.name

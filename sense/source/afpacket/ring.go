@@ -30,8 +30,8 @@ type ring struct {
 	off    uint32 // of the frame to give out next
 	left   uint32 // frames of the block not given out
 	time   testudo.Time
-	due    time.Time // when no other ring can have an earlier frame any more
-	broken uint64    // blocks that contradict themselves
+	due    time.Time     // when no other ring can have an earlier frame any more
+	broken atomic.Uint64 // blocks that contradict themselves
 }
 
 func newRing(fd int, spec *Spec, p *port) (*ring, error) {
@@ -75,7 +75,7 @@ func (r *ring) ready(wait time.Duration) bool {
 func (r *ring) open(wait time.Duration) {
 	r.data = r.mem[r.at*r.block : (r.at+1)*r.block]
 	h := (*unix.TpacketHdrV1)(unsafe.Pointer(&r.data[8]))
-	r.left, r.off = h.Num_pkts, h.Offset_to_first_pkt
+	r.left, r.off = min(h.Num_pkts, uint32(r.block/unix.SizeofTpacket3Hdr)), h.Offset_to_first_pkt
 	last := time.Unix(int64(h.Ts_last_pkt.Sec), int64(h.Ts_last_pkt.Usec)) // which are nanoseconds here
 	now := time.Now()
 	r.due = now.Add(min(max(0, wait-now.Sub(last)), wait))
@@ -98,7 +98,7 @@ func (r *ring) peek() {
 // damaged gives up the rest of a block that contradicts itself.
 func (r *ring) damaged() {
 	r.left = 0
-	r.broken++
+	r.broken.Add(1)
 }
 
 // take gives out the next frame, in place. It returns false if there is none
@@ -120,6 +120,9 @@ func (r *ring) take(f *source.Frame) bool {
 	f.Data = r.data[begin:end:end]
 	f.Length = max(f.Length, len(f.Data))
 	r.left--
+	if h.Next_offset == 0 && r.left > 0 {
+		r.damaged()
+	}
 	r.off += h.Next_offset
 	r.peek()
 	return true

@@ -35,7 +35,7 @@ func (s *Spec) validate() error {
 	case s.BlockBytes < 4096 || s.BlockBytes&(s.BlockBytes-1) != 0 || s.BlockBytes > 64<<20:
 		return fmt.Errorf("blocks of %d bytes: want a power of two from 4 KiB to 64 MiB", s.BlockBytes)
 	case s.Blocks < 2 || s.Blocks > maxRingBytes/s.BlockBytes:
-		return fmt.Errorf("%d blocks: want two or more, and rings up to 4 GiB", s.Blocks)
+		return fmt.Errorf("%d blocks: want two or more, and rings up to 1 GiB", s.Blocks)
 	case s.Rings < 1 || s.Rings > maxRings:
 		return fmt.Errorf("%d rings: want 1 to %d", s.Rings, maxRings)
 	case s.TimeoutMS < 1 || s.TimeoutMS > 10_000:

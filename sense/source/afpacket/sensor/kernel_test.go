@@ -314,7 +314,7 @@ func TestKernelBounds(t *testing.T) {
 		{func(s *afpacket.Spec) { s.Interface = "nosuch0" }, afpacket.ErrNoInterface},
 		{func(s *afpacket.Spec) { s.Interface = "lo" }, afpacket.ErrDown},
 		{func(s *afpacket.Spec) { s.BlockBytes = 1 << 30 }, nil},
-		{func(s *afpacket.Spec) { s.Blocks = 1 << 40 }, nil},
+		{func(s *afpacket.Spec) { s.Blocks = 1 << 30 }, nil},
 		{func(s *afpacket.Spec) { s.Program[0].Op = 999 }, nil},
 		{func(s *afpacket.Spec) { s.Link = 101 }, nil},
 	} {

@@ -50,7 +50,7 @@ const (
 	maxSockets     = 64
 	idlePeers      = 8 // connections that have no sockets yet
 	requestTimeout = 2 * time.Second
-	answerTimeout  = 5 * time.Second // rings of gigabytes take a while
+	answerTimeout  = 5 * time.Second // large rings take a while
 )
 
 // answer is what comes back with the sockets.
