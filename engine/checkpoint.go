@@ -30,7 +30,12 @@ func (c *Checkpoint) At() testudo.Time { return c.past.epoch }
 
 // Position is where live records stood, nil if there were none: what their
 // source goes on from.
-func (c *Checkpoint) Position() []byte { return c.past.position }
+func (c *Checkpoint) Position() []byte {
+	if c == nil {
+		return nil
+	}
+	return c.past.position
+}
 
 // ErrCheckpoint says that a checkpoint cannot be gone on from at all.
 var ErrCheckpoint = errors.New("it was written by another version of testudo")

@@ -67,7 +67,11 @@ func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	if slices.Contains(os.Args[1:], "serve") {
+		ends = ends[:2] // there SIGHUP means: read the configuration again
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second Ctrl-C does not ask
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
@@ -131,7 +135,7 @@ func (a *app) root(args []string) *cobra.Command {
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (YAML); none is needed to start")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text, json or csv")
-	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.checkCommand(), a.selftestCommand(), a.versionCommand(), a.pagesCommand())
+	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.checkCommand(), a.selftestCommand(), a.versionCommand(), a.watchCommand(), a.serveCommand(), a.sensorCommand(), a.pagesCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if c == root {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -75,6 +77,9 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 		return exitError{exitUsage, errors.New("watch: name an interface:  sudo testudo watch -i eth1\n         ip link shows those there are")}
 	}
 	t := &teller{app: a, flags: f.judgeFlags}
+	if err := f.make(f.account(c)); err != nil {
+		return err
+	}
 	past, err := remembered(f.dir, t.event)
 	if err != nil {
 		return err
@@ -83,9 +88,11 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := f.dropRights(c); err != nil {
-		in.close()
-		return exitError{exitRights, err}
+	if os.Geteuid() == 0 || in.packets != nil { // else there is nothing to give up
+		if err := rights.Drop(f.account(c)); err != nil {
+			in.close()
+			return exitError{exitRights, err}
+		}
 	}
 	in.stopWith(ctx)
 	t.event("watching " + strings.Join(in.names, ", ") + "; stop with Ctrl-C")
@@ -104,25 +111,49 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	return a.verdict(res, nil, level, limited)
 }
 
-// dropRights gives up what opening took. Begun as root, watch goes on as
-// somebody who can write what it was asked to write.
-func (f *watchFlags) dropRights(c config) error {
-	if os.Geteuid() != 0 && len(c.Interfaces) == 0 {
-		return nil // there is nothing to give up
-	}
-	user := f.user
-	if user == "" && os.Geteuid() == 0 {
-		user = c.User
-	}
+// make makes the folders that are not there yet, for the account that watch
+// goes on as. Folders that are there stay as they are.
+func (f *watchFlags) make(account string) error {
 	for _, dir := range []string{f.dir, f.records} {
-		if dir == "" || os.Geteuid() != 0 {
+		if _, err := os.Stat(dir); dir == "" || !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := own(dir, user); err != nil {
-			return err
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return exitError{exitRights, err}
+		}
+		if dir == f.dir {
+			if err := claimState(dir); err != nil {
+				return err
+			}
+		}
+		if os.Geteuid() != 0 {
+			continue
+		}
+		uid, gid, err := rights.Find(account)
+		if err != nil {
+			return exitError{exitRights, err}
+		}
+		entries, _ := os.ReadDir(dir)
+		names := []string{dir}
+		for _, e := range entries {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+		for _, name := range names {
+			if err := os.Lchown(name, uid, gid); err != nil {
+				return exitError{exitRights, err}
+			}
 		}
 	}
-	return rights.Drop(user)
+	return nil
+}
+
+// account is who watch goes on as when it was begun as root, "" for testudo or
+// nobody.
+func (f *watchFlags) account(c config) string {
+	if f.user == "" && c.User != defaultConfig().User {
+		return c.User
+	}
+	return f.user
 }
 
 // into puts the flags over the configuration.

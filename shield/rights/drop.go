@@ -41,7 +41,7 @@ func Drop(owner string, keep ...Capability) error {
 
 // become changes user and groups, in the one order that works.
 func become(owner string, keeping bool) error {
-	uid, gid, err := find(owner)
+	uid, gid, err := Find(owner)
 	if err != nil {
 		return err
 	}
@@ -62,8 +62,8 @@ func become(owner string, keeping bool) error {
 	return nil
 }
 
-// find returns whom to become.
-func find(owner string) (uid, gid int, err error) {
+// Find returns whom Drop becomes.
+func Find(owner string) (uid, gid int, err error) {
 	names := []string{owner}
 	if owner == "" {
 		names = []string{"testudo", "nobody"}
