@@ -233,7 +233,7 @@ func TestKinds(t *testing.T) {
 }
 
 // grown is a part of a memory whose structure is another one.
-type grown struct{ n, more int }
+type grown struct{ N, More int }
 
 func (*grown) Observe(testudo.Record, *detector.Out) {}
 
