@@ -233,7 +233,7 @@ func TestKinds(t *testing.T) {
 }
 
 // grown is a part of a memory whose structure is another one.
-type grown struct{ n, more int }
+type grown struct{ N, More int }
 
 func (*grown) Observe(testudo.Record, *detector.Out) {}
 
@@ -403,21 +403,25 @@ func elsewhere(p *packet.Packet, round uint32) {
 	p.Hash = packet.PairHash(p.Src, p.Dst)
 }
 
+// small is an exercise of two days.
+func small() drill.Config {
+	return drill.Config{
+		Seed: 5, Start: time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC), Days: 2, Hosts: 30, Snap: 96,
+		Attacks: []drill.Attack{
+			drill.Beacon{When: drill.When{Name: "beacon", At: 9 * time.Hour}, Scheme: "https", Law: drill.Uniform, Victim: "fin", Period: 10 * time.Minute, Jitter: 0.3},
+			drill.Tunnel{When: drill.When{Name: "tunnel", At: 8 * time.Hour, For: 20 * time.Hour}, Victim: "adm", Every: 3 * time.Minute, Burst: 3, Label: 28, Type: "TXT"},
+			drill.Sweep{When: drill.When{Name: "sweep", At: 30 * time.Hour, For: time.Hour}, Victim: "hr", Ports: []uint16{22, 445}, Targets: 100},
+			drill.BruteForce{When: drill.When{Name: "guess", At: 33 * time.Hour, For: 20 * time.Minute}, Service: "ssh", Victim: "portal", Sources: 6, Tries: 90, Succeeds: true},
+		},
+	}
+}
+
 // TestCut holds that a run that is cut at random points, each piece going on
 // from what the one before left, finds what one run finds.
 func TestCut(t *testing.T) {
 	cfg, cuts := drill.Showcase(3), 20
 	if !*long {
-		cfg = drill.Config{
-			Seed: 5, Start: time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC), Days: 2, Hosts: 30, Snap: 96,
-			Attacks: []drill.Attack{
-				drill.Beacon{When: drill.When{Name: "beacon", At: 9 * time.Hour}, Scheme: "https", Law: drill.Uniform, Victim: "fin", Period: 10 * time.Minute, Jitter: 0.3},
-				drill.Tunnel{When: drill.When{Name: "tunnel", At: 8 * time.Hour, For: 20 * time.Hour}, Victim: "adm", Every: 3 * time.Minute, Burst: 3, Label: 28, Type: "TXT"},
-				drill.Sweep{When: drill.When{Name: "sweep", At: 30 * time.Hour, For: time.Hour}, Victim: "hr", Ports: []uint16{22, 445}, Targets: 100},
-				drill.BruteForce{When: drill.When{Name: "guess", At: 33 * time.Hour, For: 20 * time.Minute}, Service: "ssh", Victim: "portal", Sources: 6, Tries: 90, Succeeds: true},
-			},
-		}
-		cuts = 3
+		cfg, cuts = small(), 3
 	}
 	frames := exercise(t, cfg)
 	wholeTold, partsTold := map[string]int{}, map[string]int{}
@@ -478,4 +482,41 @@ func addresses(i testudo.Incident) (all []string) {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// TestLost holds that a run whose last minutes were lost three times, as
+// after a kill, still finds what is worth a line, at the same servers.
+func TestLost(t *testing.T) {
+	cfg, minutes := small(), testudo.Time(2*time.Minute)
+	frames := exercise(t, cfg)
+	nobody := map[string]int{}
+	whole, _ := piece(t, frames, nil, nobody)
+	var past []byte
+	var last Result
+	for i, rest := 0, frames; i < 4; i++ {
+		n := min(len(rest), len(frames)/4)
+		if i == 3 {
+			n = len(rest)
+		}
+		last, past = piece(t, rest[:n], past, nobody)
+		lost := n
+		for lost < len(rest) && rest[lost].Time < rest[n-1].Time+minutes {
+			lost++
+		}
+		t.Logf("%d frames are lost", lost-n)
+		rest = rest[lost:]
+	}
+	loud := func(all []testudo.Incident) (names []string) {
+		for _, i := range all {
+			if i.Severity >= testudo.Low {
+				names = append(names, fmt.Sprint(i.Kind, i.Severity, addresses(i)))
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	t.Logf("%q", loud(whole.Incidents))
+	if a, b := loud(whole.Incidents), loud(last.Incidents); len(a) < 2 || !slices.Equal(a, b) {
+		t.Errorf("in one run %q\nwith losses %q", a, b)
+	}
 }

@@ -34,7 +34,7 @@ type Config struct {
 type Annotator struct {
 	cfg      Config        `snapshot:"-"`
 	local4   []network4    `snapshot:"-"` // of cfg.Local
-	now      testudo.Time  // of the latest record
+	now      testudo.Time  `snapshot:"-"` // of the latest record; what passes while the shield is down is not watched
 	watched  time.Duration // see Watched
 	hosts    *detector.Table[netip.Addr, host]
 	names    *detector.Table[pair, resolved]        // what a host resolved an address from

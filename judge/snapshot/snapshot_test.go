@@ -91,7 +91,8 @@ func word(r *rand.Rand) string {
 
 func something(r *rand.Rand) inner {
 	a := []netip.Addr{
-		{}, netip.AddrFrom4([4]byte{10, 0, byte(r.Int()), 5}), netip.MustParseAddr("::ffff:10.0.0.1"),
+		{},
+		netip.AddrFrom4([4]byte{10, 0, byte(r.Int()), 5}), netip.MustParseAddr("::ffff:10.0.0.1"),
 		netip.MustParseAddr("2001:db8::7"), netip.MustParseAddr("fe80::1%eth0"),
 	}[r.IntN(5)]
 	p, _ := a.Prefix(r.IntN(33))
@@ -176,7 +177,7 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-type loop struct{ next *loop }
+type loop struct{ Next *loop }
 
 // TestRefused holds that what cannot be saved is refused, and where it is.
 func TestRefused(t *testing.T) {
