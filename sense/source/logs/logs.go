@@ -38,6 +38,8 @@ const (
 // Format is one kind of log.
 type Format struct {
 	Name string // "zeek log", for messages
+	// Lacks is the evidence that no file of the format holds.
+	Lacks []testudo.Evidence
 	// Sniff tells by the first bytes of a file, after decompression, whether
 	// it is of this format.
 	Sniff func(head []byte) bool
