@@ -199,7 +199,7 @@ func (l *Logs) Next() (testudo.Record, error) {
 func (l *Logs) take() Entry {
 	f := l.reading[0]
 	e := f.ahead.pop()
-	if err := f.fill(l.join); err != nil {
+	if err := f.fill(l.join, l.work.depth(len(l.reading))); err != nil {
 		l.skip(f.name, err.Error())
 	}
 	if f.ahead.len() > 0 {
@@ -230,7 +230,7 @@ func (l *Logs) start() {
 			continue
 		}
 		f.work = l.work
-		if err := f.fill(l.join); err != nil {
+		if err := f.fill(l.join, l.work.depth(len(l.reading))); err != nil {
 			l.skip(f.name, err.Error())
 		}
 		if f.ahead.len() == 0 {
