@@ -44,6 +44,8 @@ type Config struct {
 	Protocols []protocol.Protocol
 	Detectors []detector.Detector
 	Budgets   Budgets
+	// Lacks is the evidence that some of the inputs cannot give.
+	Lacks []testudo.Evidence
 
 	// Local are the networks we protect. If none of their addresses occurs
 	// among the first packets and GuessLocal is set, who answers whom decides.

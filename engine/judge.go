@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -247,7 +248,28 @@ func (j *judge) judged(d detector.Detector, watched time.Duration) testudo.Judge
 	} else if watched < d.Habit {
 		v.Full, v.Lacked, v.Wait = false, d.Slow+" (needs "+words(d.Habit)+")", d.Habit-watched
 	}
+	if lacks := lacked(d.Wants, j.cfg.Lacks); lacks != "" {
+		v.Full, v.Lacked = false, strings.TrimSuffix(lacks+"; "+v.Lacked, "; ")
+	}
 	return v
+}
+
+// lacked words what of the evidence a detector wants the inputs cannot give.
+func lacked(wants, lacks []testudo.Evidence) string {
+	var names []string
+	for _, e := range wants {
+		if slices.Contains(lacks, e) {
+			names = append(names, string(e))
+		}
+	}
+	switch n := len(names); n {
+	case 0:
+		return ""
+	case 1:
+		return "without " + names[0]
+	default:
+		return "without " + strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
 }
 
 func words(d time.Duration) string {

@@ -58,6 +58,9 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 	}
 	if logs := in.openLogs(); logs != nil {
 		cfg.Records = logs
+		for _, l := range in.logs {
+			cfg.Lacks = append(cfg.Lacks, l.Lacks...)
+		}
 	}
 	var logs *zeeklog.Writer
 	if r.RecordsDir != "" {

@@ -49,6 +49,7 @@ func sources() []source.Opener {
 func logsOf(name string, format logs.Format) source.Opener {
 	return source.Opener{
 		Name: name, Sniff: func(head []byte) bool { return format.Sniff(logs.Head(head)) },
+		Lacks:   format.Lacks,
 		Records: func(paths ...string) (source.Records, error) { return logs.Open(format, paths...) },
 		Follow: func(position []byte, paths ...string) (source.Live, error) {
 			return logs.Follow(format, position, paths...)

@@ -44,7 +44,9 @@ type Opener struct {
 	Name string
 	// Sniff tells by the first bytes of a file, after decompression, whether
 	// it is of this kind.
-	Sniff   func(head []byte) bool
+	Sniff func(head []byte) bool
+	// Lacks is the evidence that inputs of this kind cannot give.
+	Lacks   []testudo.Evidence
 	Frames  func(path string, stdin io.Reader) (Frames, error)
 	Records func(paths ...string) (Records, error) // all inputs of the kind, merged
 	// Follow reads the inputs while they are written and rotated, from a

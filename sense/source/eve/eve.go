@@ -26,6 +26,12 @@ import (
 func Format() logs.Format {
 	return logs.Format{
 		Name: "Suricata eve log", Sniff: sniff, Note: note,
+		// Keys and SHA-256 are there only where certificates are logged whole,
+		// headers only where all of them are.
+		Lacks: []testudo.Evidence{
+			testudo.Bursts, testudo.Turns, testudo.Bodies, testudo.Headers, testudo.FirstBytes, testudo.Keys,
+			testudo.Keystrokes, testudo.Logins, testudo.EchoPayloads, testudo.FlagOrder, testudo.ExactSizes, testudo.Certificates,
+		},
 		File:   func(string) logs.File { return file{} },
 		Joiner: func() logs.Joiner { return newJoiner() },
 	}

@@ -184,10 +184,10 @@ func (c *cutter) give(b *batch, n int) {
 
 // pool parses batches on goroutines of its own.
 type pool struct {
-	work  chan *batch
-	depth int // batches of a file that may be under way
-	begun bool
-	ends  sync.Once
+	work    chan *batch
+	parsers int
+	begun   bool
+	ends    sync.Once
 }
 
 // maxParsers bounds the goroutines that parse.
@@ -195,14 +195,23 @@ const maxParsers = 8
 
 func newPool() *pool {
 	n := min(runtime.GOMAXPROCS(0), maxParsers)
-	return &pool{work: make(chan *batch, 64), depth: n + 1}
+	return &pool{work: make(chan *batch, 64), parsers: n}
+}
+
+// depth is how many batches of a file may be under way while so many are
+// read: their memory is bounded together.
+func (p *pool) depth(files int) int {
+	if files > 16 {
+		return 1
+	}
+	return p.parsers + 1
 }
 
 // submit has b parsed; its done tells when.
 func (p *pool) submit(b *batch) {
 	if !p.begun {
 		p.begun = true
-		for range p.depth - 1 {
+		for range p.parsers {
 			go func() {
 				w := &Words{}
 				for b := range p.work {

@@ -192,11 +192,11 @@ func (f *file) look() (bool, error) {
 	return false, nil
 }
 
-// fill looks ahead until the window is full or the file ends, and returns an
-// error if the rest cannot be read.
-func (f *file) fill(join Joiner) (failed error) {
+// fill looks ahead until the window is full or the file ends, with up to depth
+// batches under way, and returns an error if the rest cannot be read.
+func (f *file) fill(join Joiner, depth int) (failed error) {
 	for !f.ahead.full() {
-		for f.failed == nil && len(f.flight) < f.work.depth {
+		for f.failed == nil && len(f.flight) < depth {
 			b, err := f.batch()
 			if f.failed = err; err == nil {
 				f.flight = append(f.flight, b)

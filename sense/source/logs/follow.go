@@ -1,16 +1,12 @@
 package logs
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -64,19 +60,6 @@ type Follower struct {
 	aside     map[string]int
 }
 
-// position is the form in which a follower's place is stored.
-type position struct {
-	Version int      `json:"version"`
-	Trails  []stored `json:"trails"`
-}
-
-type stored struct {
-	Path  string `json:"path"`
-	Since int64  `json:"since"`
-	Spots []spot `json:"spots,omitempty"`
-	Known []mark `json:"known,omitempty"`
-}
-
 // Follow reads the logs of a format at the paths, files or folders whose logs
 // may yet appear, and waits for more. From is what Position returned once, or
 // nil to begin with the files as they stand now, from their first lines.
@@ -109,52 +92,6 @@ func Follow(format Format, from []byte, paths ...string) (*Follower, error) {
 		}
 	}
 	return f, nil
-}
-
-func (f *Follower) resume(from []byte) error {
-	var pos position
-	if err := json.Unmarshal(from, &pos); err != nil {
-		return err
-	}
-	if pos.Version != 1 {
-		return fmt.Errorf("version %d is not known", pos.Version)
-	}
-	for _, s := range pos.Trails {
-		t := &trail{path: s.Path, since: s.Since, known: s.Known, scan: f.asks}
-		for _, spot := range s.Spots {
-			g, err := resumed(spot, f.format.File(s.Path))
-			if err != nil {
-				return err
-			}
-			t.old = append(t.old, g)
-		}
-		f.trails = append(f.trails, t)
-	}
-	return nil
-}
-
-// Position returns where the records handed out so far end, to be stored and
-// given to Follow after a restart.
-func (f *Follower) Position() []byte {
-	pos := position{Version: 1}
-	now := time.Now().Add(-2 * time.Second).UnixNano() // clocks of files are coarse
-	for _, t := range f.trails {
-		s := stored{Path: t.path, Since: now, Known: t.known}
-		if t.scan > 0 {
-			s.Since = t.since // what is looked for may be older
-		}
-		for _, g := range t.all() {
-			if g.mark.Size > 0 {
-				s.Spots = append(s.Spots, g.spot())
-			}
-		}
-		pos.Trails = append(pos.Trails, s)
-	}
-	b, err := json.Marshal(pos)
-	if err != nil {
-		return nil // numbers and texts always have a form
-	}
-	return b
 }
 
 // Next returns the next record, or source.ErrIdle when nothing came for a
@@ -262,168 +199,6 @@ func (f *Follower) gather() {
 	for _, t := range f.trails {
 		f.reading = append(f.reading, t.all()...)
 	}
-}
-
-// list finds logs of a folder that are not followed yet.
-func (f *Follower) list(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return // the folder may come back
-	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if !e.Type().IsRegular() || !plainName(e.Name()) || f.trail(path) != nil || len(f.trails) >= maxTrails {
-			continue
-		}
-		if head, err := headOf(path, sniffed); err == nil && f.format.Sniff(head) {
-			f.add(path)
-		}
-	}
-}
-
-// plainName says whether a name is that of a log being written, as against
-// one that was rotated: "conn.log", "eve.json".
-func plainName(name string) bool {
-	stem, ext, _ := strings.Cut(name, ".")
-	if ext != "log" && ext != "json" {
-		return false
-	}
-	for i := range len(stem) - 1 {
-		if stem[i] == '-' && isDigit(stem[i+1]) {
-			return false
-		}
-	}
-	return stem != ""
-}
-
-func (f *Follower) trail(path string) *trail {
-	for _, t := range f.trails {
-		if t.path == path {
-			return t
-		}
-	}
-	return nil
-}
-
-func (f *Follower) add(path string) {
-	if f.trail(path) == nil {
-		f.trails = append(f.trails, &trail{path: path, since: time.Now().UnixNano()})
-	}
-}
-
-// read reads on until the window of g is full or there is no more for now.
-func (f *Follower) read(g *generation) {
-	g.behind = false
-	buf := make([]byte, block)
-	for !g.over && !g.ahead.full() {
-		n, err := g.fetch(buf)
-		if n == 0 || err != nil {
-			f.stuck(g, err)
-			return
-		}
-		g.grown = time.Now()
-		f.cut(g, buf[:n])
-	}
-	g.behind = !g.over
-}
-
-// stuck deals with an end, for now or for good.
-func (f *Follower) stuck(g *generation, err error) {
-	switch {
-	case err == nil:
-	case err == io.EOF && g.stream != nil:
-		f.finish(g)
-	case errors.Is(err, errCut):
-		for _, t := range f.trails {
-			if slices.Contains(t.all(), g) {
-				t.wasCut(g, f.asks)
-				f.gather()
-				return
-			}
-		}
-	case g.stream != nil: // it may not be packed to its end
-		g.unstream()
-	default:
-		f.skip(g.name, err.Error())
-		f.finish(g)
-	}
-}
-
-// cut parses the whole lines of what was read and keeps the rest.
-func (f *Follower) cut(g *generation, b []byte) {
-	for len(b) > 0 {
-		end := bytes.IndexByte(b, '\n') + 1
-		if end == 0 {
-			if !g.long {
-				g.rest = append(g.rest, b...)
-			} else {
-				g.offset += int64(len(b))
-			}
-			if len(g.rest) > maxLine {
-				f.malformed++
-				g.offset += int64(len(g.rest))
-				g.rest, g.long = g.rest[:0], true
-			}
-			return
-		}
-		switch {
-		case g.long:
-			g.long = false
-			g.offset += int64(end)
-		case len(g.rest) > 0:
-			g.rest = append(g.rest, b[:end]...)
-			f.line(g, g.rest)
-			g.rest = g.rest[:0]
-		default:
-			f.line(g, b[:end])
-		}
-		b = b[end:]
-	}
-}
-
-// line reads one line, which stands at g's offset.
-func (f *Follower) line(g *generation, raw []byte) {
-	offset := g.offset
-	g.offset += int64(len(raw))
-	text := bytes.TrimLeft(trimEnd(raw), "\x00") // a file cut while it was written may begin with zeros
-	if len(text) == 0 {
-		return
-	}
-	if text[0] == '#' {
-		g.header.Header(text)
-		g.parser = g.header.Parser()
-		return
-	}
-	if g.given[offset] {
-		delete(g.given, offset)
-		return
-	}
-	e, err := g.parser.Parse(text, f.words)
-	switch {
-	case err != nil:
-		f.malformed++
-	case e.Record != nil:
-		e.size, e.in = len(text), &origin{line: line{g, offset}, round: f.round}
-		f.fresh++
-		g.track(offset)
-		f.join.Ahead(&e)
-		g.ahead.push(&e)
-	case e.Aside != "":
-		if _, known := f.aside[e.Aside]; !known && len(f.aside) >= maxAside {
-			e.Aside = "other"
-		}
-		f.aside[e.Aside]++
-	}
-}
-
-// finish ends a generation: its last line is read though it has no end.
-func (f *Follower) finish(g *generation) {
-	if len(g.rest) > 0 {
-		f.line(g, g.rest)
-		g.rest = nil
-	}
-	g.over = true
-	g.detach()
 }
 
 func (f *Follower) skip(name, reason string) {

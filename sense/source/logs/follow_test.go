@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,8 +46,9 @@ type writer struct {
 	rand *rand.Rand
 	path string
 	f    *os.File
-	n    int // lines written
-	gone int // files rotated away
+	n    int          // lines written
+	read atomic.Int64 // lines that arrived
+	gone int          // files rotated away
 }
 
 func (w *writer) check(err error) {
@@ -111,8 +113,10 @@ func (w *writer) rotate() {
 		w.check(os.WriteFile(name, all, 0o600))
 		w.check(os.Truncate(w.path, 0))
 		w.pack(name)
-	case 4: // deleted, when it has had time to be seen
-		time.Sleep(30 * time.Millisecond)
+	case 4: // deleted, when it was seen: what is gone before nobody can read
+		for end := time.Now().Add(20 * time.Second); w.read.Load() < int64(w.n) && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
 		w.check(os.Remove(w.path))
 		w.check(w.f.Close())
 		w.open()
@@ -159,13 +163,14 @@ func follow(t *testing.T, from []byte, paths ...string) *Follower {
 
 // drain reads until nothing came for a while after done, or until stop says
 // so.
-func drain(t *testing.T, f *Follower, seen map[string]int, done <-chan struct{}, stop func() bool) {
+func drain(t *testing.T, f *Follower, w *writer, seen map[string]int, done <-chan struct{}, stop func() bool) {
 	t.Helper()
 	idle := 0
 	for !stop() {
 		r, err := f.Next()
 		if err == nil {
 			seen[r.(*testudo.Weird).Name]++
+			w.read.Add(1)
 			idle = 0
 			continue
 		}
@@ -211,7 +216,7 @@ func TestFollowRotation(t *testing.T) {
 			defer f.Close()
 			done, seen := make(chan struct{}), map[string]int{}
 			go func() { defer close(done); w.run(250) }()
-			drain(t, f, seen, done, func() bool { return false })
+			drain(t, f, w, seen, done, func() bool { return false })
 			complete(t, seen, w.n)
 			if len(f.Skipped()) > 0 {
 				t.Error(f.Skipped())
@@ -246,7 +251,7 @@ func TestFollowResume(t *testing.T) {
 			for stopped := false; !stopped; {
 				f := follow(t, position, w.path)
 				left := chance.IntN(900)
-				drain(t, f, seen, done, func() bool { left--; return left < 0 })
+				drain(t, f, w, seen, done, func() bool { left--; return left < 0 })
 				position = f.Position()
 				if err := f.Close(); err != nil {
 					t.Fatal(err)

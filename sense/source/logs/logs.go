@@ -39,6 +39,8 @@ const (
 // Format is one kind of log.
 type Format struct {
 	Name string // "zeek log", for messages
+	// Lacks is the evidence that no file of the format holds.
+	Lacks []testudo.Evidence
 	// Sniff tells by the first bytes of a file, after decompression, whether
 	// it is of this format.
 	Sniff func(head []byte) bool
@@ -198,7 +200,7 @@ func (l *Logs) Next() (testudo.Record, error) {
 func (l *Logs) take() Entry {
 	f := l.reading[0]
 	e := f.ahead.pop()
-	if err := f.fill(l.join); err != nil {
+	if err := f.fill(l.join, l.work.depth(len(l.reading))); err != nil {
 		l.skip(f.name, err.Error())
 	}
 	if f.ahead.len() > 0 {
@@ -229,7 +231,7 @@ func (l *Logs) start() {
 			continue
 		}
 		f.work = l.work
-		if err := f.fill(l.join); err != nil {
+		if err := f.fill(l.join, l.work.depth(len(l.reading))); err != nil {
 			l.skip(f.name, err.Error())
 		}
 		if f.ahead.len() == 0 {

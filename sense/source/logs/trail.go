@@ -249,3 +249,50 @@ func (t *trail) candidates() []string {
 	}
 	return names
 }
+
+// list finds logs of a folder that are not followed yet.
+func (f *Follower) list(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // the folder may come back
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if !e.Type().IsRegular() || !plainName(e.Name()) || f.trail(path) != nil || len(f.trails) >= maxTrails {
+			continue
+		}
+		if head, err := headOf(path, sniffed); err == nil && f.format.Sniff(head) {
+			f.add(path)
+		}
+	}
+}
+
+// plainName says whether a name is that of a log being written, as against
+// one that was rotated: "conn.log", "eve.json".
+func plainName(name string) bool {
+	stem, ext, _ := strings.Cut(name, ".")
+	if ext != "log" && ext != "json" {
+		return false
+	}
+	for i := range len(stem) - 1 {
+		if stem[i] == '-' && isDigit(stem[i+1]) {
+			return false
+		}
+	}
+	return stem != ""
+}
+
+func (f *Follower) trail(path string) *trail {
+	for _, t := range f.trails {
+		if t.path == path {
+			return t
+		}
+	}
+	return nil
+}
+
+func (f *Follower) add(path string) {
+	if f.trail(path) == nil {
+		f.trails = append(f.trails, &trail{path: path, since: time.Now().UnixNano()})
+	}
+}

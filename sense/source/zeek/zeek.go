@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/sense/source/logs"
 )
 
@@ -24,6 +25,10 @@ func Format() logs.Format {
 	}
 	return logs.Format{
 		Name: "Zeek log", Sniff: sniff,
+		Lacks: []testudo.Evidence{
+			testudo.Bursts, testudo.Turns, testudo.Bodies, testudo.Headers, testudo.FirstBytes,
+			testudo.Keys, testudo.Keystrokes, testudo.EchoPayloads,
+		},
 		File: func(name string) logs.File {
 			stem := byName[stemOf(name)]
 			return &header{byName: byName, order: order, stem: stem, tsv: standard(stem)}
