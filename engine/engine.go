@@ -76,9 +76,9 @@ type Config struct {
 	Checkpoint func(at testudo.Time, write func(io.Writer) error)
 	Every      time.Duration // 0 for only at the end
 
-	// Seen is called with the number of frames read when an epoch has passed
-	// through all stages; for the benchmark.
-	Seen func(frames int64)
+	// Seen is called with the number of frames read, and of conversations in
+	// the table, when an epoch has passed through all stages; for the benchmark.
+	Seen func(frames int64, live Table)
 }
 
 // RecordSource is an input of records that another sensor wrote, in order of
@@ -101,6 +101,10 @@ type Budgets struct {
 func DefaultBudgets() Budgets {
 	return Budgets{Conns: 1 << 17, Streams: 48 << 20, Fragments: 8 << 20, Entries: 1 << 15, Sightings: 20000}
 }
+
+// Table is what is live: conversations, and the bytes that are kept of them,
+// streams and analyzers apart.
+type Table struct{ Conns, Bytes int }
 
 // Progress is how far a run has come.
 type Progress struct {
@@ -242,6 +246,7 @@ func (e *engine) pass(ep *epoch, g *judging) bool {
 	}
 	e.reader.recycle(ep)
 	b.items = e.sense.take(g.empty(), b.limit)
+	b.live = e.sense.live()
 	e.stages.Sense += time.Since(t)
 	return g.put(b) && e.pause(g)
 }

@@ -269,7 +269,7 @@ func TestInterrupted(t *testing.T) {
 	in.wait = make(chan struct{})
 	ctx, stop := context.WithCancel(context.Background())
 	cfg := config(2, in)
-	cfg.Seen = func(int64) { stop() }
+	cfg.Seen = func(int64, Table) { stop() }
 	done := make(chan Result, 1)
 	go func() {
 		res, err := Run(ctx, cfg)

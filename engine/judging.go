@@ -6,6 +6,7 @@ type batch struct {
 	limit  int64  // the tick that all of them come before
 	frames int64  // read for it
 	totals totals // of all that was read so far
+	live   Table  // after it
 	quiet  func() // instead of all that: to be done while nothing is judged
 }
 
@@ -36,7 +37,7 @@ func startJudging(e *engine) *judging {
 			e.show()
 			e.look(b.totals)
 			if e.cfg.Seen != nil {
-				e.cfg.Seen(b.frames)
+				e.cfg.Seen(b.frames, b.live)
 			}
 		}
 	}()

@@ -110,6 +110,15 @@ func (s *sense) held() (n int) {
 	return n
 }
 
+// live returns how many conversations are in the table, and its bytes.
+func (s *sense) live() (t Table) {
+	for _, f := range s.shards {
+		t.Conns += f.Live()
+		t.Bytes += f.Held()
+	}
+	return t
+}
+
 func (s *sense) summarise(sum *testudo.Summary) {
 	var shed [2]int64
 	for i := range s.shards {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"runtime/pprof"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -15,13 +16,17 @@ import (
 
 // Bench measures the whole pipeline on one capture held in memory, which is
 // replayed in a loop with addresses and times shifted each round, so that
-// state keeps growing as it would live.
+// state keeps growing as it would live; or, without a Path, on an ordinary mix
+// of Flows conversations open at once.
 type Bench struct {
 	Parts
 	Settings
 	Path  string
 	Stdin io.Reader // what the path "-" means
+	Flows int
 	For   time.Duration
+	// Profile takes a processor profile of the steady state; nil for none.
+	Profile io.Writer
 }
 
 // Measured is what Bench found. Rates are of the steady state: the first
@@ -39,25 +44,49 @@ type Measured struct {
 	AllocsPerPacket *float64      `json:"allocs_per_packet,omitempty"`
 	BytesPerPacket  *float64      `json:"alloc_bytes_per_packet,omitempty"`
 	PeakRSS         int64         `json:"peak_rss_bytes"`
-	CaptureBytes    int64         `json:"capture_bytes"`               // of PeakRSS, what the capture itself takes
+	CaptureBytes    int64         `json:"capture_bytes"`               // of PeakRSS, what the capture or the mix itself takes
 	HeapGrowth      *int64        `json:"heap_growth_bytes,omitempty"` // live heap at the end less after the first round
 	Workers         int           `json:"workers"`
+	Mix             *MeasuredMix  `json:"mix,omitempty"` // without a capture
 	Stages          engine.Stages `json:"-"`
+}
+
+// MeasuredMix is what is told of a generated mix.
+type MeasuredMix struct {
+	Flows       int     `json:"flows"`              // conversations open at once
+	LiveConns   int     `json:"live_conns"`         // in the table at the end, with what lingers there
+	ConnBudget  int     `json:"conn_budget"`        // conns the table could have held
+	TableAConn  float64 `json:"table_bytes_a_conn"` // what the flow table keeps of a conn, streams apart
+	BytesAConn  float64 `json:"heap_bytes_a_conn"`  // of the live heap, all that the pipeline holds, streams, detectors and buffers too
+	MeanPacket  float64 `json:"mean_packet"`        // bytes on the wire
+	MixNsPacket float64 `json:"mix_ns_packet"`      // of the processor, to make a frame; part of NsPerPacketCore
+	TrafficS    float64 `json:"traffic_s"`          // traffic time that was measured
 }
 
 // Run measures.
 func (b Bench) Run(ctx context.Context) (Measured, error) {
+	if b.Path == "" {
+		return b.runMix(ctx)
+	}
 	in, err := b.load()
 	if err != nil {
 		return Measured{}, err
 	}
 	loop := &loop{rec: in, limit: b.For}
-	m := &meterBench{loop: loop, used: processorTime()}
+	m := &meterBench{warm: in.n, used: processorTime(), profile: b.Profile}
+	out, err := b.measure(ctx, m, loop, loop.rewrite)
+	out.Rounds, out.CaptureBytes = int(loop.round)+1, in.size
+	out.GbitPerS = out.PacketsPerS * float64(loop.bytes) / float64(max(1, loop.count)) * 8 / 1e9
+	return out, err
+}
+
+// measure runs frames through the whole pipeline.
+func (b Bench) measure(ctx context.Context, m *meterBench, frames source.Frames, rewrite func(*packet.Packet)) (Measured, error) {
 	start := time.Now()
 	res, err := engine.Run(ctx, engine.Config{
 		Workers: b.Workers, Protocols: b.Protocols, Detectors: b.Detectors, Budgets: b.Budgets,
 		Local: b.Local, GuessLocal: b.GuessLocal, Match: b.Match, IsShared: b.IsShared,
-		Frames: loop, Rewrite: loop.rewrite, Seen: m.seen,
+		Frames: frames, Rewrite: rewrite, Seen: m.seen,
 	})
 	if err != nil {
 		return Measured{}, err
@@ -202,35 +231,72 @@ func (l *loop) Close() error             { return nil }
 
 // meterBench takes the allocator's counts once the tables have grown.
 type meterBench struct {
-	loop   *loop
+	warm   int64       // packets until then
+	begin  func()      // told when the measurement begins; nil for nobody
+	last   func() bool // tells that the last packet was read; nil for unknown
 	began  bool
+	ended  bool
 	start  time.Time
 	frames int64
 	used   time.Duration // of the processor, until the run and until the steady state began
 	steady time.Duration
 	mem    runtime.MemStats
 	total  int64
+	live   engine.Table
+	held   int64 // of the heap, at the end
+	out    Measured
+
+	profile   io.Writer
+	profiling bool
 }
 
-// seen begins the measurement when the first round has passed.
-func (m *meterBench) seen(frames int64) {
+// seen begins the measurement when the tables have grown, and ends it when no
+// more packets come: what is told at the end of the input is no part of it.
+func (m *meterBench) seen(frames int64, live engine.Table) {
 	m.total += frames
-	if !m.began && m.total >= m.loop.rec.n {
-		m.began, m.start, m.frames = true, time.Now(), m.total
+	if !m.ended {
+		m.live = live
+	}
+	if !m.began && m.total >= m.warm {
+		m.began, m.frames = true, m.total
 		runtime.GC()
 		runtime.ReadMemStats(&m.mem)
-		m.steady = processorTime()
+		if m.profile != nil {
+			m.profiling = pprof.StartCPUProfile(m.profile) == nil
+		}
+		if m.begin != nil {
+			m.begin()
+		}
+		m.steady, m.start = processorTime(), time.Now()
+	}
+	if m.last != nil && !m.ended && m.last() {
+		m.ended = true
+		m.take(time.Since(m.start))
 	}
 }
 
 func (m *meterBench) result(whole time.Duration, workers int) Measured {
-	out := Measured{Packets: m.total, Rounds: int(m.loop.round) + 1, Workers: workers, PeakRSS: peakRSS(), CaptureBytes: m.loop.rec.size}
+	if !m.ended {
+		m.take(whole)
+	}
+	m.out.Packets, m.out.Workers, m.out.PeakRSS = m.total, workers, peakRSS()
+	return m.out
+}
+
+// take computes what was measured, of the whole run where it never became
+// steady.
+func (m *meterBench) take(whole time.Duration) {
+	out := &m.out
+	if m.profiling {
+		pprof.StopCPUProfile()
+	}
 	elapsed, packets, used := whole, m.total, processorTime()-m.used
 	if m.began && m.total > m.frames {
+		elapsed, packets, used = time.Since(m.start), m.total-m.frames, processorTime()-m.steady
 		var now runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&now)
-		elapsed, packets, used = time.Since(m.start), m.total-m.frames, processorTime()-m.steady
+		m.held = int64(now.HeapAlloc)
 		allocs := float64(now.Mallocs-m.mem.Mallocs) / float64(packets)
 		bytes := float64(now.TotalAlloc-m.mem.TotalAlloc) / float64(packets)
 		growth := int64(now.HeapAlloc) - int64(m.mem.HeapAlloc)
@@ -238,7 +304,5 @@ func (m *meterBench) result(whole time.Duration, workers int) Measured {
 	}
 	out.Seconds = elapsed.Seconds()
 	out.PacketsPerS = float64(packets) / out.Seconds
-	out.GbitPerS = out.PacketsPerS * float64(m.loop.bytes) / float64(max(1, m.loop.count)) * 8 / 1e9
 	out.NsPerPacketCore = float64(used) / float64(packets)
-	return out
 }

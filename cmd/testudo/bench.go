@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,16 +18,25 @@ import (
 func (a *app) benchCommand() *cobra.Command {
 	var f judgeFlags
 	var seconds float64
+	var flows int
 	var profile, memProfile string
 	c := &cobra.Command{
-		Use:   "bench PATH",
-		Short: "Measure the whole pipeline on a capture held in memory",
+		Use:   "bench [PATH]",
+		Short: "Measure the whole pipeline on a capture held in memory, or on an ordinary mix",
 		Long: "bench reads the capture into memory once and replays it in a loop through the whole pipeline,\n" +
-			"addresses and times shifted each round so that state keeps growing as it would live.",
-		Example: "  testudo bench --seconds 10 your.pcap",
+			"addresses and times shifted each round so that state keeps growing as it would live.\n" +
+			"Without a capture it makes an ordinary mix of --flows conversations open at once.",
+		Example: "  testudo bench --flows 500000\n  testudo bench --seconds 10 your.pcap",
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return exitError{exitUsage, errors.New("bench: name one capture:  testudo bench your.pcap")}
+			if len(args) > 1 || len(args) == 1 && c.Flags().Changed("flows") {
+				return exitError{exitUsage, errors.New("bench: name one capture, or how many flows:  testudo bench your.pcap")}
+			}
+			if flows < 64 || flows > 8<<20 {
+				return exitError{exitUsage, fmt.Errorf("bench: --flows %d: want 64 to %d", flows, 8<<20)}
+			}
+			path := ""
+			if len(args) == 1 {
+				path = args[0]
 			}
 			if err := a.format("text", "json"); err != nil {
 				return err
@@ -36,43 +46,37 @@ func (a *app) benchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			stop, err := startProfile(profile)
-			if err != nil {
-				return exitError{exitUsage, err}
+			if path == "" {
+				set.Budgets.Conns = max(set.Budgets.Conns, shield.ConnsPerFlow*flows)
+				limitMemory(set.Budgets.Conns)
 			}
-			defer stop()
+			b := shield.Bench{Parts: parts(), Settings: set, Path: path, Flows: flows, Stdin: a.stdin, For: time.Duration(seconds * float64(time.Second))}
+			if profile != "" {
+				f, err := os.Create(profile)
+				if err != nil {
+					return exitError{exitUsage, err}
+				}
+				defer f.Close()
+				b.Profile = f
+			}
 			if memProfile != "" {
 				runtime.MemProfileRate = 512
 				defer writeAllocations(memProfile)
 			}
-			m, err := shield.Bench{Parts: parts(), Settings: set, Path: args[0], Stdin: a.stdin, For: time.Duration(seconds * float64(time.Second))}.Run(c.Context())
+			m, err := b.Run(c.Context())
 			if err != nil {
-				return exitError{exitInput, fmt.Errorf("%s: %w", args[0], err)}
+				return exitError{exitInput, fmt.Errorf("bench: %s: %w", cmp.Or(path, "the mix"), err)}
 			}
 			return a.printBench(m)
 		},
 	}
 	c.Flags().Float64Var(&seconds, "seconds", 10, "how long to go round")
-	c.Flags().StringVar(&profile, "profile", "", "write a processor profile to `FILE`, for go tool pprof")
+	c.Flags().IntVar(&flows, "flows", 500_000, "conversations open at once in the mix")
+	c.Flags().StringVar(&profile, "profile", "", "write a processor profile of the steady state to `FILE`, for go tool pprof")
 	c.Flags().StringVar(&memProfile, "memprofile", "", "write where memory was allocated to `FILE`, for go tool pprof")
 	c.Flags().IntVar(&f.workers, "workers", 0, "goroutines that read and judge; 0 is one a core")
 	c.Flags().StringSliceVar(&f.local, "local", nil, "networks we protect, as `CIDR[,CIDR]`")
 	return c
-}
-
-// startProfile begins a processor profile; "" begins none.
-func startProfile(file string) (stop func(), err error) {
-	if file == "" {
-		return func() {}, nil
-	}
-	f, err := os.Create(file)
-	if err != nil {
-		return nil, err
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, err
-	}
-	return func() { pprof.StopCPUProfile(); f.Close() }, nil
 }
 
 // writeAllocations writes a profile of every allocation so far.
@@ -110,9 +114,13 @@ func (a *app) printBench(m shield.Measured) error {
 	}
 	fmt.Fprintf(a.stdout, "%s packets/s  %.2f Gbit/s  %.0f ns/packet per core  (%s, %s packets, %s)\n",
 		count(m.PacketsPerS), m.GbitPerS, m.NsPerPacketCore, counted(m.Rounds, "round"), count(float64(m.Packets)), counted(m.Workers, "worker"))
-	peak := fmt.Sprintf("%.0f MB peak, %.0f MB of it the capture", float64(m.PeakRSS)/1e6, float64(m.CaptureBytes)/1e6)
+	if x := m.Mix; x != nil {
+		fmt.Fprintf(a.stdout, "%s flows open, %s conns live (room for %s), %.0f bytes of table and %.0f of heap a conn, %.0f bytes a packet, %.0f s of traffic; the mix takes %.0f ns a packet\n",
+			count(float64(x.Flows)), count(float64(x.LiveConns)), count(float64(x.ConnBudget)), x.TableAConn, x.BytesAConn, x.MeanPacket, x.TrafficS, x.MixNsPacket)
+	}
+	peak := fmt.Sprintf("%.0f MB peak, %.0f MB of it the traffic", float64(m.PeakRSS)/1e6, float64(m.CaptureBytes)/1e6)
 	if m.Steady {
-		fmt.Fprintf(a.stdout, "%.3f allocations and %.0f bytes a packet  %s  live heap %+.1f MB since the first round\n",
+		fmt.Fprintf(a.stdout, "%.3f allocations and %.0f bytes a packet  %s  live heap %+.1f MB while measured\n",
 			*m.AllocsPerPacket, *m.BytesPerPacket, peak, float64(*m.HeapGrowth)/1e6)
 	} else {
 		fmt.Fprintf(a.stdout, "%s\ntoo short: one round only; use --seconds\n", peak)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/sense/packet"
@@ -28,43 +29,44 @@ const (
 	isFlipped
 	noStream // no analyzer wants its bytes any more
 	isEnded  // its analyzer was ended
+	isArmed  // it is in the wheel
+	isUsed   // time passed between its packets since it was queued for eviction
 )
 
-// conn is the cold record of a live conn: five cache lines, of which a packet
-// needs the first three. It is pooled; id is its place.
+// conn is a live conn: four cache lines without a pointer, so that the garbage
+// collector never looks into them. A packet without payload needs the first
+// three. What not every conn has is elsewhere, by number; 0 is none.
 type conn struct {
-	last    testudo.Time // clock of the last packet
+	key   key
+	last  testudo.Time // clock of the last packet
+	hash  uint32       `snapshot:"-"`
+	talk  uint32       `snapshot:"-"` // of those that carry payload
+	flags uint16
+	state [2]uint8
+	class class
+	list  uint8 `snapshot:"-"` // the eviction list it is in
+	has   [2]uint8
+
+	side    [2]side
 	seen    testudo.Time // the packets' own time, as far as it can be trusted
 	elapsed time.Duration
-	state   [2]uint8
-	flags   uint16
-	class   class
-	armed   bool `snapshot:"-"`
-	proto   testudo.Proto
-	tunnel  packet.Tunnel
-	vlan    uint16
-	list    uint8  `snapshot:"-"` // the eviction list it is in
-	id      uint32 `snapshot:"-"`
+	stream  uint32 `snapshot:"-"` // while somebody wants bytes
+	rare    uint32 `snapshot:"-"` // of those that live long, or had trouble
 
 	// The wheel's list and the eviction list; tick is the lower half of the
 	// wheel's, enough to tell earlier from later within a turn.
-	wprev, wnext, prev, next uint32 `snapshot:"-"`
 	tick                     uint32 `snapshot:"-"`
-	hash                     uint32 `snapshot:"-"`
+	wprev, wnext, prev, next uint32 `snapshot:"-"`
+	id                       uint32 `snapshot:"-"`
 
-	side   [2]side
-	talk   *talk
-	stream *stream `snapshot:"-"`
-	hist   history
-
-	weirds  uint8
-	want    int16  `snapshot:"-"` // protocol it was announced for, -1 for none
-	service string // all services in order, joined by a comma
-	base    *baseline
-
-	queued, report, start testudo.Time
-	uid                   testudo.UID
-	key                   key
+	report, start testudo.Time
+	uid           testudo.UID
+	hist          history
+	vlan          uint16
+	want          int16  `snapshot:"-"` // protocol it was announced for, -1 for none
+	service       uint16 `snapshot:"-"` // all services in order, joined by a comma; see services
+	weirds        uint8
+	tunnel        packet.Tunnel
 }
 
 // side is what is counted of one direction. Offsets are payload bytes since
@@ -75,7 +77,6 @@ type side struct {
 	acked    int64  // highest offset the peer acknowledged
 	base     uint32 // sequence number of offset 0
 	odd      uint32 // where the last packet outside every window ended
-	has      uint8
 }
 
 // What a side has.
@@ -85,19 +86,22 @@ const (
 	hasFIN
 )
 
-// bytes returns the payload by sequence numbers: what was seen, or what the
-// peer acknowledged where that is more. One octet more may be a FIN's.
-func (x *side) bytes() int64 {
-	if x.acked > x.top+1 && x.has&hasFIN == 0 {
+// bytes returns the payload of a side by sequence numbers: what was seen, or
+// what the peer acknowledged where that is more. One octet more may be a FIN's.
+func (c *conn) bytes(d int) int64 {
+	x := &c.side[d]
+	if x.acked > x.top+1 && c.has[d]&hasFIN == 0 {
 		return x.acked
 	}
 	return x.top
 }
 
-// baseline is what the previous report said.
-type baseline struct {
+// rare is what few conns have.
+type rare struct {
+	reported    bool // the rest of the line is what the previous report said
 	bytes, pkts [2]int64
 	elapsed     time.Duration
+	times       [2][3]uint16 // of T, W and G
 }
 
 // dir returns the index of the side that sent the packet of l.
@@ -115,7 +119,7 @@ func (c *conn) connID() testudo.ConnID {
 	if c.flags&origIsLo == 0 {
 		lo, hi = hi, lo
 	}
-	return testudo.ConnID{Orig: lo, Resp: hi, Proto: c.proto}
+	return testudo.ConnID{Orig: lo, Resp: hi, Proto: c.key.proto}
 }
 
 func addrOf(w [2]uint64) netip.Addr {
@@ -130,11 +134,11 @@ func (s *Shard) begin(p *packet.Packet, l *look) *conn {
 	if s.conns.live >= s.cfg.Conns || s.lists[unanswered].n >= max(1, s.cfg.Conns/2) {
 		s.evict()
 	}
-	c := s.conns.get()
-	id := c.id
-	s.table.insert(&l.key, l.hash, id)
+	id := s.conns.get()
+	c := s.conns.at(id)
+	s.table.insert(l.hash, id)
 	s.stats.Conns++
-	c.key, c.hash, c.proto, c.id = l.key, l.hash, p.Proto, id
+	c.key, c.hash, c.id = l.key, l.hash, id
 	c.start, c.seen, c.want = p.Time, p.Time, -1
 	c.vlan, c.tunnel = p.VLAN, p.Tunnel
 	c.report = p.Clock.Add(s.cfg.FirstReport)
@@ -146,7 +150,6 @@ func (s *Shard) begin(p *packet.Packet, l *look) *conn {
 		c.flags |= origIsLo
 	}
 	c.uid = uidOf(c, p.Seq)
-	c.queued = p.Clock
 	s.push(unanswered, c)
 	if s.expects.n > 0 {
 		s.expected(c)
@@ -176,7 +179,7 @@ func (s *Shard) orient(c *conn, p *packet.Packet) bool {
 func uidOf(c *conn, seq uint32) testudo.UID {
 	h := mix(mix(c.key.lo[0], c.key.lo[1]), mix(c.key.hi[0], c.key.hi[1]))
 	side := uint64(c.flags & origIsLo)
-	h = mix(h, uint64(c.key.ports)|uint64(c.proto)<<32|side<<40)
+	h = mix(h, uint64(c.key.ports)|uint64(c.key.proto)<<32|side<<40)
 	h = mix(h, mix(uint64(c.start), uint64(seq)))
 	return testudo.UID(max(h, 1))
 }
@@ -187,6 +190,9 @@ const maxStep = testudo.Time(time.Hour)
 
 // count does what every packet of a conn does to it.
 func (s *Shard) count(c *conn, p *packet.Packet, d int) {
+	if p.Clock > c.last && c.last != 0 {
+		c.flags |= isUsed
+	}
 	c.last = p.Clock
 	switch step := p.Time - c.seen; {
 	case p.Time > c.seen && step > 0 && step <= maxStep:
@@ -201,7 +207,6 @@ func (s *Shard) count(c *conn, p *packet.Packet, d int) {
 	if x.pkts == 1 && c.flags&isAnswered == 0 && c.side[d^1].pkts > 0 {
 		c.flags |= isAnswered
 		s.unlink(c)
-		c.queued = p.Clock
 		s.push(answered, c)
 	}
 	if c.vlan == 0 {
@@ -215,20 +220,13 @@ func (s *Shard) remove(c *conn) {
 	s.report(c, false)
 	s.disarm(c)
 	s.unlink(c)
-	s.table.remove(&c.key, c.hash)
-	if c.talk != nil {
-		if len(s.talks) < 4096 {
-			s.talks = append(s.talks, c.talk)
-		}
-		c.talk = nil
+	s.table.remove(c.hash, c.id)
+	if c.talk != 0 {
+		s.gaps.put(s.talks.at(c.talk).gaps)
+		s.talks.put(c.talk)
 	}
-	if c.base != nil {
-		if len(s.bases) < 4096 {
-			s.bases = append(s.bases, c.base)
-		}
-		c.base = nil
-	}
-	s.conns.put(c)
+	s.rares.put(c.rare)
+	s.conns.put(c.id)
 }
 
 // evict makes room for one conn: the oldest that never got an answer, else
@@ -245,11 +243,10 @@ func (s *Shard) evict() {
 	}
 	for range 16 {
 		c := s.conns.at(s.lists[answered].head)
-		if c.last <= c.queued {
+		if c.flags&isUsed == 0 {
 			break
 		}
 		s.unlink(c)
-		c.queued = c.last
 		s.push(answered, c)
 	}
 	s.stats.ShedIdle++
@@ -273,6 +270,7 @@ const (
 func (s *Shard) push(which uint8, c *conn) {
 	l := &s.lists[which]
 	c.list, c.prev, c.next = which, l.tail, 0
+	c.flags &^= isUsed
 	if l.tail != 0 {
 		s.conns.at(l.tail).next = c.id
 	} else {
@@ -301,36 +299,52 @@ func (s *Shard) unlink(c *conn) {
 	c.list = unlisted
 }
 
-// pool holds conns in chunks that never move. Place 0 is never used.
-type pool struct {
-	chunks []*[256]conn
+// pool holds things in chunks that never move, by number. Number 0 is never
+// used.
+type pool[T any] struct {
+	chunks []*[256]T
 	free   []uint32
 	made   uint32
 	live   int
 }
 
-func (q *pool) at(id uint32) *conn { return &q.chunks[id>>8][id&255] }
+func (q *pool[T]) at(id uint32) *T { return &q.chunks[id>>8][id&255] }
 
-func (q *pool) get() *conn {
+// size returns the bytes of the chunks.
+func (q *pool[T]) size() int {
+	var chunk [256]T
+	return len(q.chunks)*int(unsafe.Sizeof(chunk)) + 4*cap(q.free)
+}
+
+// of is at for a number that may be 0: then it is nil.
+func (q *pool[T]) of(id uint32) *T {
+	if id == 0 {
+		return nil
+	}
+	return q.at(id)
+}
+
+// get returns the number of one that is zero.
+func (q *pool[T]) get() uint32 {
 	q.live++
 	if n := len(q.free); n > 0 {
 		id := q.free[n-1]
 		q.free = q.free[:n-1]
-		c := q.at(id)
-		*c = conn{id: id}
-		return c
+		var zero T
+		*q.at(id) = zero
+		return id
 	}
 	q.made++
 	if int(q.made>>8) >= len(q.chunks) {
-		q.chunks = append(q.chunks, new([256]conn))
+		q.chunks = append(q.chunks, new([256]T))
 	}
-	c := q.at(q.made)
-	c.id = q.made
-	return c
+	return q.made
 }
 
-func (q *pool) put(c *conn) {
-	q.live--
-	c.stream, c.talk, c.base, c.service = nil, nil, nil, ""
-	q.free = append(q.free, c.id)
+// put takes one back; 0 is none.
+func (q *pool[T]) put(id uint32) {
+	if id != 0 {
+		q.live--
+		q.free = append(q.free, id)
+	}
 }

@@ -292,8 +292,8 @@ func TestServices(t *testing.T) {
 		default:
 			s.dispatch.host.SetService(nil, name)
 		}
-		if c.service != want {
-			t.Errorf("step %d: %q, want %q", i, c.service, want)
+		if c := s.services.name(c.service); c != want {
+			t.Errorf("step %d: %q, want %q", i, c, want)
 		}
 	}
 }

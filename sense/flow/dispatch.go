@@ -18,8 +18,9 @@ const (
 // entry is a protocol as this shard runs it.
 type entry struct {
 	protocol.Protocol
-	make func() protocol.Analyzer
-	free []protocol.Analyzer
+	make  func() protocol.Analyzer
+	free  []protocol.Analyzer
+	rests bool // they are protocol.Resting
 }
 
 // take returns a fresh analyzer.
@@ -32,7 +33,9 @@ func (e *entry) take(records *protocol.Records) protocol.Analyzer {
 	if e.make == nil {
 		e.make = e.Open(records)
 	}
-	return e.make()
+	a := e.make()
+	_, e.rests = a.(protocol.Resting)
+	return a
 }
 
 // give takes one back after its End.
@@ -102,7 +105,7 @@ const (
 // probe keeps or hands on the next bytes of a conversation nobody claimed.
 func (s *Shard) probe(st *stream, d int, data []byte) {
 	h := &st.half[d]
-	stream := st.conn.proto == testudo.TCP
+	stream := st.conn.key.proto == testudo.TCP
 	kept := len(h.buf) > 0
 	if kept && !s.keep(st, d, data) {
 		s.unclaimed(st)
@@ -185,7 +188,7 @@ func (s *Shard) probeGap(st *stream, d, n int) {
 // that said Maybe is taken.
 func (s *Shard) ask(st *stream, o, r []byte) (found int16, maybe bool) {
 	q := &s.dispatch
-	t := transportOf(st.conn.proto)
+	t := transportOf(st.conn.key.proto)
 	var asked [2]uint64
 	id := st.flow.ID
 	for turn, list := range [3][]int16{q.hints[t][id.Resp.Port()], q.hints[t][id.Orig.Port()], q.over[t]} {
@@ -256,7 +259,7 @@ func (s *Shard) replay(st *stream, found int16, d int, data []byte, also bool) {
 }
 
 func overBit(st *stream) protocol.Transport {
-	return protocol.OverTCP << transportOf(st.conn.proto)
+	return protocol.OverTCP << transportOf(st.conn.key.proto)
 }
 
 // takeBufs takes the kept bytes of both directions away from st.
@@ -273,7 +276,7 @@ func (s *Shard) start(st *stream, i int16) {
 	e := &s.dispatch.entries[i]
 	st.entry, st.an, st.phase = i, e.take(&s.dispatch.records), phaseReading
 	st.flow.ClearDone()
-	if i != s.dispatch.fallback && st.conn.proto != testudo.ICMP && st.conn.proto != testudo.ICMPv6 {
+	if i != s.dispatch.fallback && st.conn.key.proto != testudo.ICMP && st.conn.key.proto != testudo.ICMPv6 {
 		s.addService(st.conn, e.Name)
 	}
 }
@@ -281,7 +284,7 @@ func (s *Shard) start(st *stream, i int16) {
 // innerBegins looks for a protocol that starts inside an unclaimed
 // conversation, as TLS does after a few words in clear, and hands over to it.
 func (s *Shard) innerBegins(st *stream, d int, data []byte) bool {
-	if st.entry != s.dispatch.fallback || st.inner >= maxInner || st.conn.proto != testudo.TCP || st.conn.want >= 0 {
+	if st.entry != s.dispatch.fallback || st.inner >= maxInner || st.conn.key.proto != testudo.TCP || st.conn.want >= 0 {
 		return false
 	}
 	st.inner++
@@ -306,7 +309,7 @@ func (s *Shard) read(st *stream, d int, data []byte) {
 	h := &st.half[d]
 	s.dispatch.cur = st
 	f, dir := &st.flow, protocol.Dir(d)
-	if st.conn.proto != testudo.TCP {
+	if st.conn.key.proto != testudo.TCP {
 		st.an.Data(f, dir, data)
 		for _, a := range st.more {
 			a.Data(f, dir, data)
@@ -413,14 +416,75 @@ func (s *Shard) finish(st *stream) {
 
 // addService appends a service to the conn's, if it is not there yet.
 func (s *Shard) addService(c *conn, name string) {
+	list := s.services.name(c.service)
 	switch {
-	case name == "" || len(name) > 64 || len(c.service) > 256 || hasService(c.service, name):
+	case name == "" || len(name) > maxServiceName || len(list) > maxServiceList-1-maxServiceName || hasService(list, name):
 		return
-	case c.service == "":
-		c.service = name
+	case list == "":
+		c.service = s.services.number(name)
 	default:
-		c.service = s.strings.of(append(append(append(make([]byte, 0, 64), c.service...), ','), name...))
+		c.service = s.services.joined(c.service, name)
 	}
+}
+
+// services numbers the lists of services that conns have; 0 is none.
+type services struct {
+	lists []string
+	joins []join // what became of a list to which a name was added
+}
+
+// join is a list with one more name.
+type join struct {
+	list, with uint16
+	name       string
+}
+
+// A list and a name in it are no longer than this.
+const maxServiceList, maxServiceName = 321, 64
+
+// maxServices bounds how many lists a shard tells apart. Conversations that
+// changed hands in ever new ways keep what they had.
+const maxServices = 1024
+
+// name returns the list of a number.
+func (q *services) name(i uint16) string {
+	if i == 0 {
+		return ""
+	}
+	return q.lists[i-1]
+}
+
+// number returns the number of a list, 0 when there are too many.
+func (q *services) number(list string) uint16 {
+	if list == "" {
+		return 0
+	}
+	for i := range q.lists {
+		if q.lists[i] == list {
+			return uint16(i + 1)
+		}
+	}
+	if len(q.lists) >= maxServices {
+		return 0
+	}
+	q.lists = append(q.lists, strings.Clone(list))
+	return uint16(len(q.lists))
+}
+
+// joined returns the number of a list with name added, that of the list where
+// there are too many.
+func (q *services) joined(list uint16, name string) uint16 {
+	for i := range q.joins {
+		if q.joins[i].list == list && q.joins[i].name == name {
+			return q.joins[i].with
+		}
+	}
+	with := q.number(q.name(list) + "," + name)
+	if with == 0 {
+		return list
+	}
+	q.joins = append(q.joins, join{list, with, name})
+	return with
 }
 
 func hasService(list, name string) bool {

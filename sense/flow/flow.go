@@ -11,6 +11,7 @@ package flow
 
 import (
 	"time"
+	"unsafe"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/sense/packet"
@@ -130,15 +131,18 @@ type Shard struct {
 	stats Stats
 
 	table table
-	conns pool
+	conns pool[conn]
+	talks pool[talk]
+	gaps  pool[gaps]
+	rares pool[rare]
 	wheel wheel
 	lists [3]list // for eviction
-	talks []*talk // spare
-	bases []*baseline
 
 	dispatch dispatch
 	mem      memory
 	strings  intern
+	streams  streams
+	services services
 	expects  expects
 	weirdSec int64 // second of traffic time the count below belongs to
 	weirdN   int
@@ -149,7 +153,7 @@ type Shard struct {
 	weirdSlab protocol.Slab[testudo.Weird]
 
 	batch [batchSize]look
-	sink  int64 // keeps the early loads of Batch alive
+	sink  uint32 // keeps the early loads of Batch alive
 }
 
 // New returns an empty shard that runs protocols and hands every record to
@@ -159,6 +163,7 @@ func New(cfg Config, protocols []protocol.Protocol, emit func(at testudo.Time, r
 	cfg = cfg.withDefaults()
 	s := &Shard{cfg: cfg, emit: emit}
 	s.table.grow(256)
+	s.streams.all = make([]*stream, 1)
 	s.mem.limit = cfg.StreamBytes
 	s.dispatch.setup(cfg, protocols)
 	s.dispatch.host = &host{s: s}
@@ -171,6 +176,15 @@ func (s *Shard) Stats() Stats {
 	t.Live = int64(s.conns.live)
 	t.StreamHeld = int64(s.mem.used)
 	return t
+}
+
+// Live returns how many conns are in the table.
+func (s *Shard) Live() int { return s.conns.live }
+
+// Held returns the bytes of the table and of all that hangs on its conns,
+// streams apart: what was ever needed at once, as none of it is given back.
+func (s *Shard) Held() int {
+	return len(s.table.places)*int(unsafe.Sizeof(place{})) + s.conns.size() + s.talks.size() + s.gaps.size() + s.rares.size()
 }
 
 // Packet takes in one packet. Timers that are due by p.Clock run first.
@@ -191,22 +205,26 @@ func (s *Shard) Batch(ps []packet.Packet, idx []int32) {
 		for i, j := range idx[:n] {
 			s.batch[i].of(&ps[j], s.cfg.Secret)
 		}
-		slots, mask := s.table.slots, s.table.mask
+		places, mask := s.table.places, s.table.mask
 		for i := range idx[:n] {
-			ids[i] = slots[s.batch[i].hash&mask].conn
+			ids[i] = places[s.batch[i].hash&mask].conn
 		}
-		var talks [batchSize]*talk
-		sink := int64(0)
+		var more [batchSize][2]uint32
+		sink := uint32(0)
 		for i, id := range ids[:n] {
 			if id != 0 {
 				c := s.conns.at(id)
-				talks[i] = c.talk
-				sink += int64(c.last) + c.side[0].top + int64(c.hist.seen[0])
+				more[i] = [2]uint32{c.talk, c.stream}
+				sink += uint32(c.side[0].top) + uint32(c.seen)
 			}
 		}
-		for i := range talks[:n] {
-			if t := talks[i]; t != nil {
-				sink += int64(t.turns) + int64(t.pulse[0].n) + int64(t.pulse[1].n)
+		for _, m := range more[:n] {
+			if m[0] != 0 {
+				t := s.talks.at(m[0])
+				sink += uint32(t.pulse[0].last) + uint32(t.pulse[1].last)
+			}
+			if st := s.streams.all[m[1]]; st != nil {
+				sink += uint32(st.phase) + uint32(st.half[1].next)
 			}
 		}
 		s.sink += sink
@@ -251,7 +269,7 @@ func (s *Shard) take(p *packet.Packet, l *look) {
 		return
 	}
 	var c *conn
-	if id := s.table.find(&l.key, l.hash); id != 0 {
+	if id := s.table.find(&l.key, l.hash, &s.conns); id != 0 {
 		c = s.conns.at(id)
 		if p.Proto == testudo.TCP && p.Flags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN && s.reuses(c, p, l) {
 			s.remove(c)

@@ -47,7 +47,8 @@ func (h *host) Handover(_ *protocol.Flow, service string) {
 // SetService implements protocol.Host.
 func (h *host) SetService(_ *protocol.Flow, service string) {
 	c := h.s.dispatch.cur.conn
-	c.service = c.service[:max(0, strings.LastIndexByte(c.service, ','))]
+	list := h.s.services.name(c.service)
+	c.service = h.s.services.number(list[:max(0, strings.LastIndexByte(list, ','))])
 	h.s.addService(c, service)
 }
 

@@ -9,7 +9,6 @@ type memory struct {
 	spare       int // bytes in the free lists
 	bufs        [bufSizes][][]byte
 	blocks      []*block
-	streams     []*stream // spare
 	pieces      []*[maxPieces]piece
 	holders     holders
 }

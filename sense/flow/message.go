@@ -7,6 +7,7 @@ import (
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/sense/packet"
+	"github.com/testudo-shield/testudo/sense/protocol"
 )
 
 // udp follows one datagram.
@@ -37,15 +38,12 @@ func (s *Shard) other(c *conn, p *packet.Packet, d int) {
 
 func (s *Shard) said(c *conn, d int, n int64) {
 	c.side[d].top += n
-	if c.talk == nil {
-		c.talk = s.newTalk()
-	}
-	c.talk.speak(d, n, c.elapsed)
+	s.talkOf(c).speak(d, n, c.elapsed)
 }
 
 // message hands a datagram to the conn's protocol.
 func (s *Shard) message(c *conn, p *packet.Packet, d int) {
-	st := c.stream
+	st := s.streams.all[c.stream]
 	if st == nil {
 		if st = s.open(c); st == nil {
 			return
@@ -59,6 +57,19 @@ func (s *Shard) message(c *conn, p *packet.Packet, d int) {
 	if lost := int(p.PayloadLen) - len(data); lost > 0 && st.phase == phaseReading {
 		s.gap(st, d, lost)
 	}
+	if st.phase == phaseReading && s.dispatch.entries[st.entry].rests && st.an.(protocol.Resting).Resting() {
+		s.rest(st)
+	}
+}
+
+// rest ends an analyzer that holds nothing, and remembers which it was: the
+// next message begins another.
+func (s *Shard) rest(st *stream) {
+	c := st.conn
+	c.want = st.entry
+	s.finish(st)
+	s.settle(c)
+	c.flags &^= noStream
 }
 
 // icmpPorts returns what stands for ports: the type and that of its

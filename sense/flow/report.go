@@ -11,7 +11,7 @@ import (
 
 // interim reports a conn that lives long, if anything came since last time.
 func (s *Shard) interim(c *conn) {
-	if b := c.base; b != nil && b.pkts[0] == c.side[0].pkts && b.pkts[1] == c.side[1].pkts {
+	if b := s.rares.of(c.rare); b != nil && b.reported && b.pkts[0] == c.side[0].pkts && b.pkts[1] == c.side[1].pkts {
 		return
 	}
 	s.report(c, true)
@@ -22,53 +22,52 @@ func (s *Shard) report(c *conn, interim bool) {
 	o, r := &c.side[0], &c.side[1]
 	m := s.newConn()
 	m.Time, m.UID, m.ID = c.start, c.uid, c.connID()
-	m.Service, m.Duration, m.State = c.service, c.elapsed, c.word()
-	m.OrigBytes, m.RespBytes = o.bytes(), r.bytes()
+	m.Service, m.Duration, m.State = s.services.name(c.service), c.elapsed, c.word()
+	m.OrigBytes, m.RespBytes = c.bytes(0), c.bytes(1)
 	m.OrigPkts, m.RespPkts = o.pkts, r.pkts
 	m.OrigIPBytes, m.RespIPBytes = o.ip, r.ip
 	m.VLAN, m.Tunnel, m.Interim = c.vlan, c.tunnel.String(), interim
-	if t := c.talk; t != nil {
-		for d := range t.lost {
-			missed := t.missed(d)
-			m.MissedBytes += missed
-			if missed > 0 && !interim {
-				c.hist.once('G', d)
+	if c.talk != 0 {
+		t := s.talks.at(c.talk)
+		if g := s.gaps.of(t.gaps); g != nil {
+			for d := range g.lost {
+				missed := g.missed(d)
+				m.MissedBytes += missed
+				if missed > 0 && !interim {
+					c.hist.once('G', d)
+				}
 			}
 		}
-		m.Turns, m.First = t.turns, t.first
-		m.Pulses, m.Replies = t.pulse[0].sum(), t.pulse[1].sum()
+		m.Turns, m.First = int(t.turns>>turnShift), t.spoke()
+		m.Pulses, m.Replies = t.pulse[0].sum(int(t.n[0])), t.pulse[1].sum(int(t.n[1]))
 	}
 	m.History = s.strings.of(c.hist.text())
-	var was baseline
-	if c.base != nil {
-		was = *c.base
+	var was rare
+	if c.rare != 0 {
+		was = *s.rares.at(c.rare)
 	}
-	now := baseline{bytes: [2]int64{m.OrigBytes, m.RespBytes}, pkts: [2]int64{o.pkts, r.pkts}, elapsed: c.elapsed}
 	m.Delta = testudo.Delta{
-		OrigBytes: now.bytes[0] - was.bytes[0], RespBytes: now.bytes[1] - was.bytes[1],
-		OrigPkts: now.pkts[0] - was.pkts[0], RespPkts: now.pkts[1] - was.pkts[1],
-		Duration: now.elapsed - was.elapsed,
+		OrigBytes: m.OrigBytes - was.bytes[0], RespBytes: m.RespBytes - was.bytes[1],
+		OrigPkts: o.pkts - was.pkts[0], RespPkts: r.pkts - was.pkts[1],
+		Duration: c.elapsed - was.elapsed,
 	}
 	s.stats.Reports++
 	if interim {
 		s.stats.Reports--
 		s.stats.Interims++
-		if c.base == nil {
-			c.base = s.newBase()
-		}
-		*c.base = now
+		b := s.rareOf(c)
+		b.reported, b.elapsed = true, c.elapsed
+		b.bytes, b.pkts = [2]int64{m.OrigBytes, m.RespBytes}, [2]int64{o.pkts, r.pkts}
 	}
 	s.emit(s.now, m)
 }
 
-func (s *Shard) newBase() *baseline {
-	n := len(s.bases)
-	if n == 0 {
-		return new(baseline)
+// rareOf returns what few conns have, made if c has none yet.
+func (s *Shard) rareOf(c *conn) *rare {
+	if c.rare == 0 {
+		c.rare = s.rares.get()
 	}
-	b := s.bases[n-1]
-	s.bases = s.bases[:n-1]
-	return b
+	return s.rares.at(c.rare)
 }
 
 // maxReused is how many Conn records wait to be written anew.
@@ -100,7 +99,7 @@ func (s *Shard) newConn() *testudo.Conn {
 func (c *conn) word() string {
 	o, r := c.state[0], c.state[1]
 	silent := func(x uint8) bool { return x == stNone || x == stPartial }
-	if c.proto == testudo.UDP {
+	if c.key.proto == testudo.UDP {
 		switch {
 		case o == stActive && r == stActive:
 			return "SF"
@@ -111,12 +110,12 @@ func (c *conn) word() string {
 		}
 		return "OTH"
 	}
-	if c.proto != testudo.TCP {
+	if c.key.proto != testudo.TCP {
 		return "OTH"
 	}
 	switch {
 	case r == stReset && (o == stSynSent || o == stSynAckSent),
-		r == stReset && o == stReset && c.side[0].bytes() == 0 && c.side[1].bytes() == 0:
+		r == stReset && o == stReset && c.bytes(0) == 0 && c.bytes(1) == 0:
 		return "REJ"
 	case r == stReset && silent(o):
 		return "RSTRH"
@@ -147,8 +146,7 @@ func (c *conn) word() string {
 // history collects Zeek's letters: most of them once a side, those of
 // repeated trouble at the first, tenth, hundredth time and so on.
 type history struct {
-	seen    [2]uint32    // by letter - 'A'
-	times   [2][3]uint16 // of T, W and G
+	seen    [2]uint32 // by letter - 'A'
 	n       uint8
 	letters [23]byte
 }
@@ -180,35 +178,48 @@ const (
 )
 
 // again notes a letter of trouble by the decimal logarithm of its count.
-func (h *history) again(which, d int) {
-	n := &h.times[d][which]
+func (s *Shard) again(c *conn, which, d int) {
+	n := &s.rareOf(c).times[d][which]
 	if *n == math.MaxUint16 {
 		return
 	}
 	*n++
 	switch *n {
 	case 1, 10, 100, 1000, 10000:
-		h.seen[d] |= 1 << ("TWG"[which] - 'A')
-		h.add("TWG"[which] | byte(d)<<5)
+		c.hist.seen[d] |= 1 << ("TWG"[which] - 'A')
+		c.hist.add("TWG"[which] | byte(d)<<5)
 	}
 }
 
 // talk is what is kept of conns that carry payload.
 type talk struct {
-	turns   int
-	first   int8
-	lastDir int8
-	nholes  [2]uint8
-	pulse   [2]pulse
-	lost    [2]int64    // in holes no longer listed
-	holes   *[2][3]hole // nil for none
+	pulse [2]pulse
+	n     [2]uint32 // bursts
+	gaps  uint32    `snapshot:"-"` // of those that missed payload
+	turns uint32    // how often the direction changed, and who spoke, see spoke
+}
+
+// Who sent payload first and last: a bit for a side, in the lowest of turns.
+const (
+	firstShift = 2
+	turnShift  = 4
+)
+
+// spoke returns who sent payload first: +1 orig, -1 resp, 0 nobody.
+func (t *talk) spoke() int8 { return [4]int8{0, 1, -1, 0}[t.turns>>firstShift&3] }
+
+// gaps is what is missing of a conn's payload.
+type gaps struct {
+	lost   [2]int64 // in holes no longer listed
+	holes  [2][3]hole
+	nholes [2]uint8
 }
 
 // hole is a range of payload that was skipped and may still come.
 type hole struct{ from, to int64 }
 
 // missed returns the payload bytes of a side that were never seen.
-func (t *talk) missed(d int) int64 {
+func (t *gaps) missed(d int) int64 {
 	n := t.lost[d]
 	for i := range t.nholes[d] {
 		n += t.holes[d][i].to - t.holes[d][i].from
@@ -217,10 +228,7 @@ func (t *talk) missed(d int) int64 {
 }
 
 // skip notes that [from, to) was jumped over.
-func (t *talk) skip(d int, from, to int64) {
-	if t.holes == nil {
-		t.holes = new([2][3]hole)
-	}
+func (t *gaps) skip(d int, from, to int64) {
 	hs := &t.holes[d]
 	if int(t.nholes[d]) == len(hs) {
 		t.lost[d] += hs[0].to - hs[0].from
@@ -232,7 +240,7 @@ func (t *talk) skip(d int, from, to int64) {
 }
 
 // fill takes [from, to) out of the holes and tells whether any was hit.
-func (t *talk) fill(d int, from, to int64) bool {
+func (t *gaps) fill(d int, from, to int64) bool {
 	hit := false
 	for i := 0; i < int(t.nholes[d]); i++ {
 		h := &t.holes[d][i]
@@ -259,48 +267,51 @@ func (t *talk) fill(d int, from, to int64) bool {
 
 // speak notes n new payload bytes of a side at a conn's own time.
 func (t *talk) speak(d int, n int64, at time.Duration) {
-	who := int8(1 - 2*d)
-	if t.first == 0 {
-		t.first = who
-	} else if t.lastDir != who {
-		t.turns++
+	who := uint32(1 + d)
+	if t.turns&3 == 0 {
+		t.turns = who << firstShift
+	} else if t.turns&3 != who {
+		t.turns += 1 << turnShift
 	}
-	t.lastDir = who
-	t.pulse[d].add(n, at)
+	t.turns = t.turns&^3 | who
+	if t.pulse[d].add(n, at, t.n[d]) {
+		t.n[d]++
+	}
 }
 
 // pulse sums up bursts by Welford's method.
 type pulse struct {
-	n               int
 	began, last     time.Duration
 	size            float64 // of the burst that runs
 	gapMean, gapM2  float64
 	sizeMean, sizM2 float64
 }
 
-func (q *pulse) add(n int64, at time.Duration) {
-	if q.n > 0 && at-q.last < time.Second {
+// add takes in n bytes after so many bursts and tells whether they begin
+// another one.
+func (q *pulse) add(n int64, at time.Duration, bursts uint32) bool {
+	if bursts > 0 && at-q.last < time.Second {
 		q.size += float64(n)
 		q.last = at
-		return
+		return false
 	}
-	if q.n > 0 {
-		q.sizeMean, q.sizM2 = welford(q.n, q.sizeMean, q.sizM2, q.size)
-		q.gapMean, q.gapM2 = welford(q.n, q.gapMean, q.gapM2, (at - q.began).Seconds())
+	if bursts > 0 {
+		q.sizeMean, q.sizM2 = welford(int(bursts), q.sizeMean, q.sizM2, q.size)
+		q.gapMean, q.gapM2 = welford(int(bursts), q.gapMean, q.gapM2, (at - q.began).Seconds())
 	}
-	q.n++
 	q.began, q.last, q.size = at, at, float64(n)
+	return true
 }
 
 // sum returns the pulse as reported, the running burst included.
-func (q *pulse) sum() testudo.Pulse {
-	if q.n == 0 {
+func (q *pulse) sum(bursts int) testudo.Pulse {
+	if bursts == 0 {
 		return testudo.Pulse{}
 	}
-	mean, m2 := welford(q.n, q.sizeMean, q.sizM2, q.size)
-	p := testudo.Pulse{Count: q.n, SizeMean: mean, SizeDev: math.Sqrt(m2 / float64(q.n))}
-	if q.n > 1 {
-		p.GapMean, p.GapDev = q.gapMean, math.Sqrt(q.gapM2/float64(q.n-1))
+	mean, m2 := welford(bursts, q.sizeMean, q.sizM2, q.size)
+	p := testudo.Pulse{Count: bursts, SizeMean: mean, SizeDev: math.Sqrt(m2 / float64(bursts))}
+	if bursts > 1 {
+		p.GapMean, p.GapDev = q.gapMean, math.Sqrt(q.gapM2/float64(bursts-1))
 	}
 	return p
 }

@@ -39,9 +39,19 @@ func (s *Shard) Saved() *Saved {
 // saved goes through the open conns, each eviction list from its head.
 type saved struct{ of *Saved }
 
+// apart is what is saved of a conn that it has by number only: numbers are
+// those of a run.
+type apart struct {
+	service string // all services in order
+	want    string // protocol it was announced for, "" for none
+	talk    *talk
+	gaps    *gaps
+	rare    *rare
+	reading reading
+}
+
 // reading is what is saved of a conn's stream.
 type reading struct {
-	want   string // protocol it was announced for, "" for none
 	reads  string // protocol that reads it
 	open   bool   // there is a stream
 	state  []byte // of the analyzer, nil where it cannot tell
@@ -54,7 +64,7 @@ type reading struct {
 }
 
 // EntryTypes, EntryCounts, EachEntry and TakeEntries are for judge/snapshot.
-func (*saved) EntryTypes() (key, value any) { return (*reading)(nil), (*conn)(nil) }
+func (*saved) EntryTypes() (key, value any) { return (*apart)(nil), (*conn)(nil) }
 
 // EntryCounts returns how many conns are open.
 func (v *saved) EntryCounts() (n, shed int) { return v.of.s.conns.live, 0 }
@@ -65,8 +75,8 @@ func (v *saved) EachEntry(yield func(key, value any, kept bool) bool) {
 	for _, which := range [...]uint8{unanswered, answered} {
 		for id := s.lists[which].head; id != 0; {
 			c := s.conns.at(id)
-			r := s.readingOf(c)
-			if !yield(&r, c, which == answered) {
+			a := s.apartOf(c)
+			if !yield(&a, c, which == answered) {
 				return
 			}
 			id = c.next
@@ -74,15 +84,23 @@ func (v *saved) EachEntry(yield func(key, value any, kept bool) bool) {
 	}
 }
 
-func (s *Shard) readingOf(c *conn) (r reading) {
+// apartOf returns what is c's; it is not copied.
+func (s *Shard) apartOf(c *conn) apart {
+	a := apart{service: s.services.name(c.service), talk: s.talks.of(c.talk), rare: s.rares.of(c.rare)}
+	if a.talk != nil {
+		a.gaps = s.gaps.of(a.talk.gaps)
+	}
 	if c.want >= 0 {
-		r.want = s.dispatch.entries[c.want].Name
+		a.want = s.dispatch.entries[c.want].Name
 	}
-	st := c.stream
-	if st == nil || st.phase == phaseOff {
-		return r
+	if st := s.streams.all[c.stream]; st != nil && st.phase != phaseOff {
+		a.reading = s.readingOf(st)
 	}
-	r.open = true
+	return a
+}
+
+func (s *Shard) readingOf(st *stream) reading {
+	r := reading{open: true}
 	if st.entry >= 0 {
 		r.reads = s.dispatch.entries[st.entry].Name
 		if a, ok := st.an.(encoding.BinaryAppender); ok {
@@ -114,31 +132,58 @@ func (v *saved) TakeEntries(n, _ int, next func(key, value any) (kept bool, err 
 	s.wheel.tick = max(s.wheel.tick, v.of.tick)
 	s.weirdSec, s.weirdN, s.expects = v.of.weirdSec, v.of.weirdN, v.of.expects
 	for range n {
-		var r reading
-		c := s.conns.get()
-		wasAnswered, err := next(&r, c)
+		var a apart
+		id := s.conns.get()
+		c := s.conns.at(id)
+		wasAnswered, err := next(&a, c)
 		if err != nil {
 			return err
 		}
 		if s.conns.live > s.cfg.Conns {
 			s.stats.ShedIdle++
-			s.conns.put(c)
+			s.conns.put(id)
 			continue
 		}
-		c.hash = c.key.place(s.cfg.Secret)
-		if !c.sound() || !r.sound() || s.table.find(&c.key, c.hash) != 0 {
+		c.id, c.hash = id, c.key.place(s.cfg.Secret)
+		if int(c.hist.n) > len(c.hist.letters) || !a.sound() || s.table.find(&c.key, c.hash, &s.conns) != 0 {
 			return errConn
 		}
-		s.table.insert(&c.key, c.hash, c.id)
-		if wasAnswered {
-			s.push(answered, c)
-		} else {
-			s.push(unanswered, c)
-		}
-		s.arm(c, min(tickOf(c.last.Add(s.timeout(c.class))), tickOf(c.report)))
-		s.reopen(c, &r)
+		s.enter(c, wasAnswered)
+		s.attach(c, &a)
+		s.reopen(c, &a)
 	}
 	return nil
+}
+
+// enter puts c into the table, the wheel and its eviction list.
+func (s *Shard) enter(c *conn, wasAnswered bool) {
+	s.table.insert(c.hash, c.id)
+	which := unanswered
+	if wasAnswered {
+		which = answered
+	}
+	used := c.flags & isUsed
+	s.push(which, c)
+	c.flags = c.flags&^isArmed | used
+	s.arm(c, min(tickOf(c.last.Add(s.timeout(c.class))), tickOf(c.report)))
+}
+
+// attach gives c what it has by number.
+func (s *Shard) attach(c *conn, a *apart) {
+	c.want, c.service = s.entryOf(a.want), s.services.number(a.service)
+	if a.talk != nil {
+		c.talk = s.talks.get()
+		t := s.talks.at(c.talk)
+		*t = *a.talk
+		if a.gaps != nil {
+			t.gaps = s.gaps.get()
+			*s.gaps.at(t.gaps) = *a.gaps
+		}
+	}
+	if a.rare != nil {
+		c.rare = s.rares.get()
+		*s.rares.at(c.rare) = *a.rare
+	}
 }
 
 // place returns what look.of hashes a packet of k to.
@@ -156,20 +201,12 @@ func (k *key) place(secret uint64) uint32 {
 	return uint32(h ^ h>>32)
 }
 
-// sound tells whether nothing in c leads outside of it.
-func (c *conn) sound() bool {
-	if int(c.hist.n) > len(c.hist.letters) {
+// sound tells whether nothing in a leads outside of it.
+func (a *apart) sound() bool {
+	if g := a.gaps; g != nil && int(max(g.nholes[0], g.nholes[1])) > len(g.holes[0]) {
 		return false
 	}
-	t := c.talk
-	if t == nil {
-		return true
-	}
-	most := uint8(0)
-	if t.holes != nil {
-		most = uint8(len(t.holes[0]))
-	}
-	return t.nholes[0] <= most && t.nholes[1] <= most
+	return len(a.service) <= maxServiceList && a.reading.sound()
 }
 
 func (r *reading) sound() bool {
@@ -191,8 +228,8 @@ func (r *reading) sound() bool {
 }
 
 // reopen gives c a stream as it had one.
-func (s *Shard) reopen(c *conn, r *reading) {
-	c.want = s.entryOf(r.want)
+func (s *Shard) reopen(c *conn, a *apart) {
+	r := &a.reading
 	reads := s.entryOf(r.reads)
 	switch {
 	case !r.open:
@@ -234,7 +271,7 @@ func (s *Shard) readOn(st *stream, r *reading, reads int16) {
 	}
 	st.flow.MidStream = true
 	for d := range st.half {
-		if st.conn.proto == testudo.TCP && r.next[d] > 0 && st.phase == phaseReading {
+		if st.conn.key.proto == testudo.TCP && r.next[d] > 0 && st.phase == phaseReading {
 			s.readGap(st, d, 0)
 		}
 	}

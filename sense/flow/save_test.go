@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -30,6 +31,9 @@ func moved(t testing.TB, s *Shard, cfg Config, ps []protocol.Protocol, emit func
 	n := New(cfg, ps, emit)
 	if err := plan.Read(b, n.Saved()); err != nil {
 		t.Fatal(err)
+	}
+	if again, err := plan.Append(nil, n.Saved()); err != nil || ps == nil && !bytes.Equal(b, again) {
+		t.Fatalf("saved again it is %d bytes, not %d, or others: %v", len(again), len(b), err)
 	}
 	return n
 }
@@ -104,6 +108,38 @@ func TestMovedStreams(t *testing.T) {
 	}
 }
 
+// TestMovedToLess holds that a run with less room takes what it has room for.
+func TestMovedToLess(t *testing.T) {
+	ps := decoded(traffic(rand.New(rand.NewPCG(2, 9)), 3000))
+	emit := func(testudo.Time, testudo.Record) {}
+	s := New(Config{}, nil, emit)
+	for i := range ps {
+		s.Packet(&ps[i])
+	}
+	had := s.Stats()
+	less := Config{Conns: int(had.Live) / 2}
+	plan, err := snapshot.New().Of(s.Saved())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := plan.Append(nil, s.Saved())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := New(less, nil, emit)
+	if err := plan.Read(b, n.Saved()); err != nil {
+		t.Fatal(err)
+	}
+	got := n.Stats()
+	if lost := had.Live - int64(less.Conns); lost == 0 || got.Live != int64(less.Conns) || got.ShedIdle != had.ShedIdle+lost {
+		t.Errorf("%+v\nof\n%+v\nwith room for %d", got, had, less.Conns)
+	}
+	n.Flush(ps[len(ps)-1].Clock.Add(time.Minute))
+	if left := n.conns.live + n.talks.live + n.gaps.live + n.rares.live + n.table.used; left != 0 {
+		t.Errorf("%d left over", left)
+	}
+}
+
 // TestProbedOn holds that a conversation whose first words lie on both sides
 // of a restart is known all the same.
 func TestProbedOn(t *testing.T) {
@@ -131,7 +167,8 @@ func TestNothingForgotten(t *testing.T) {
 		now stats conns lists weirdSec weirdN expects      (saved)
 		cfg emit dispatch                                  (given to New)
 		table wheel                                        (made from the conns)
-		talks bases mem connSlab reused arpSlab weirdSlab  (spare memory, and the bytes of streams)
+		talks gaps rares services streams                  (what conns have by number, saved with them)
+		mem connSlab reused arpSlab weirdSlab              (spare memory, and the bytes of streams)
 		strings batch sink                                 (nothing depends on them)`)
 	for f := range reflect.TypeFor[Shard]().Fields() {
 		if !slices.Contains(decided, f.Name) {

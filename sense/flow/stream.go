@@ -56,6 +56,43 @@ type piece struct {
 	gap bool
 }
 
+// streams numbers the streams in use; all[0] is nil, as conns without one have
+// number 0.
+type streams struct {
+	all   []*stream
+	free  []uint32  // numbers
+	spare []*stream // to be used again
+}
+
+// get gives c a stream. What it still holds is from its use before.
+func (q *streams) get(c *conn) (st *stream) {
+	if n := len(q.spare); n > 0 {
+		st = q.spare[n-1]
+		q.spare = q.spare[:n-1]
+	} else {
+		st = new(stream)
+	}
+	if n := len(q.free); n > 0 {
+		c.stream = q.free[n-1]
+		q.free = q.free[:n-1]
+		q.all[c.stream] = st
+		return st
+	}
+	c.stream = uint32(len(q.all))
+	q.all = append(q.all, st)
+	return st
+}
+
+// put takes c's stream back.
+func (q *streams) put(c *conn) {
+	if len(q.spare) < 1024 {
+		q.spare = append(q.spare, q.all[c.stream])
+	}
+	q.all[c.stream] = nil
+	q.free = append(q.free, c.stream)
+	c.stream = 0
+}
+
 const (
 	maxPieces = 24
 	maxHops   = 8
@@ -67,24 +104,17 @@ func (s *Shard) open(c *conn) *stream {
 	if c.flags&noStream != 0 {
 		return nil
 	}
-	t := transportOf(c.proto)
+	t := transportOf(c.key.proto)
 	if c.want < 0 && len(s.dispatch.over[t]) == 0 && (t == icmpIndex || s.dispatch.fallback < 0) {
 		c.flags |= noStream
 		return nil
 	}
-	var st *stream
-	if n := len(s.mem.streams); n > 0 {
-		st = s.mem.streams[n-1]
-		s.mem.streams = s.mem.streams[:n-1]
-	} else {
-		st = new(stream)
-	}
+	st := s.streams.get(c)
 	*st = stream{conn: c, entry: -1, more: st.more[:0]}
 	f := &st.flow
 	f.Bind(s.dispatch.host)
 	f.ID, f.UID, f.Start, f.Now = c.connID(), c.uid, c.start, c.start
 	f.MidStream = c.flags&isMidStream != 0
-	c.stream = st
 	switch {
 	case c.want >= 0:
 		s.start(st, c.want)
@@ -106,7 +136,7 @@ func (st *stream) at(p *packet.Packet) {
 
 // closed notes that a side is done, and ends the stream once all was read.
 func (s *Shard) closed(c *conn, d int) {
-	st := c.stream
+	st := s.streams.all[c.stream]
 	if st == nil {
 		return
 	}
@@ -124,7 +154,7 @@ func (s *Shard) closed(c *conn, d int) {
 
 // segment takes in the payload of a TCP segment at its offset.
 func (s *Shard) segment(c *conn, p *packet.Packet, d int, off int64) {
-	st := c.stream
+	st := s.streams.all[c.stream]
 	if st == nil {
 		if st = s.open(c); st == nil {
 			return
@@ -242,7 +272,7 @@ func (s *Shard) store(st *stream, h *half, off int64, data []byte) bool {
 
 // lose gives up the holes that the peer acknowledged: the capture lost them.
 func (s *Shard) lose(c *conn, d int) {
-	st := c.stream
+	st := s.streams.all[c.stream]
 	h := &st.half[d]
 	for st.phase != phaseOff && h.head != nil && c.side[d].acked >= h.head.off {
 		s.gapTo(st, d, h.head.off)
@@ -252,12 +282,13 @@ func (s *Shard) lose(c *conn, d int) {
 
 // jumped tells the stream that a side's numbers moved to elsewhere.
 func (s *Shard) jumped(c *conn, d int, top int64) {
-	if c.stream == nil {
+	st := s.streams.all[c.stream]
+	if st == nil {
 		return
 	}
-	s.plug(c.stream, d)
-	s.gapTo(c.stream, d, top)
-	s.gap(c.stream, d, 1)
+	s.plug(st, d)
+	s.gapTo(st, d, top)
+	s.gap(st, d, 1)
 }
 
 // plug gives up all holes of a direction.
@@ -279,7 +310,7 @@ func (s *Shard) gapTo(st *stream, d int, to int64) {
 
 // gap tells whoever reads that n bytes are missing.
 func (s *Shard) gap(st *stream, d, n int) {
-	st.conn.hist.again(timesG, d)
+	s.again(st.conn, timesG, d)
 	s.stats.Gaps++
 	s.stats.GapBytes += int64(n)
 	s.passGap(st, d, n)
@@ -313,7 +344,7 @@ func (s *Shard) deliver(st *stream, d int, data []byte) {
 
 // endStream ends the analyzer of a conn; what waits is given to it first.
 func (s *Shard) endStream(c *conn) {
-	st := c.stream
+	st := s.streams.all[c.stream]
 	if st == nil || st.phase == phaseOff {
 		return
 	}
@@ -329,7 +360,7 @@ func (s *Shard) endStream(c *conn) {
 
 // settle releases what a conn's stream no longer needs.
 func (s *Shard) settle(c *conn) {
-	st := c.stream
+	st := s.streams.all[c.stream]
 	if st == nil {
 		return
 	}
@@ -352,13 +383,10 @@ func (s *Shard) settle(c *conn) {
 	s.unhold(st)
 	s.mem.freePieces(st.pieces)
 	st.pieces = nil
-	c.stream = nil
 	c.flags |= noStream
 	st.conn, st.an = nil, nil
 	clear(st.more)
-	if len(s.mem.streams) < 1024 {
-		s.mem.streams = append(s.mem.streams, st)
-	}
+	s.streams.put(c)
 }
 
 func (h *half) empty() bool { return h.head == nil && cap(h.buf) == 0 }

@@ -23,13 +23,9 @@ type look struct {
 	srcLo bool // the sender is lo
 }
 
-// slot is one place of the table: one cache line, no pointers. conn 0 is empty.
-type slot struct {
-	key
-	hash uint32
-	conn uint32
-	_    [16]byte
-}
+// place is one place of the table, eight in a cache line; conn 0 is empty. The
+// key is in the conn, where every packet goes anyway.
+type place struct{ hash, conn uint32 }
 
 // of fills l from a packet.
 func (l *look) of(p *packet.Packet, secret uint64) {
@@ -80,66 +76,65 @@ func mix(a, b uint64) uint64 {
 // table is an open-addressed hash table with linear probing. It is never
 // more than half full, and removal shifts back, so there are no tombstones.
 type table struct {
-	slots []slot
-	mask  uint32
-	used  int
+	places []place
+	mask   uint32
+	used   int
 }
 
-// find returns the conn under k, 0 for none.
-func (t *table) find(k *key, hash uint32) uint32 {
+// find returns the conn of conns under k, 0 for none.
+func (t *table) find(k *key, hash uint32, conns *pool[conn]) uint32 {
 	for i := hash & t.mask; ; i = (i + 1) & t.mask {
-		s := &t.slots[i]
-		if s.conn == 0 || (s.hash == hash && s.key == *k) {
-			return s.conn
+		p := t.places[i]
+		if p.conn == 0 || (p.hash == hash && conns.at(p.conn).key == *k) {
+			return p.conn
 		}
 	}
 }
 
 // insert puts a conn that is not there yet.
-func (t *table) insert(k *key, hash, conn uint32) {
-	if 2*(t.used+1) > len(t.slots) {
-		t.grow(2 * len(t.slots))
+func (t *table) insert(hash, conn uint32) {
+	if 2*(t.used+1) > len(t.places) {
+		t.grow(2 * len(t.places))
 	}
-	i := hash & t.mask
-	for t.slots[i].conn != 0 {
-		i = (i + 1) & t.mask
-	}
-	t.slots[i] = slot{key: *k, hash: hash, conn: conn}
+	t.put(place{hash, conn})
 	t.used++
 }
 
-// remove takes the conn under k out and closes the ranks behind it.
-func (t *table) remove(k *key, hash uint32) {
-	i := hash & t.mask
-	for t.slots[i].conn != 0 && (t.slots[i].hash != hash || t.slots[i].key != *k) {
+func (t *table) put(p place) {
+	i := p.hash & t.mask
+	for t.places[i].conn != 0 {
 		i = (i + 1) & t.mask
 	}
-	if t.slots[i].conn == 0 {
-		return
+	t.places[i] = p
+}
+
+// remove takes a conn out and closes the ranks behind it.
+func (t *table) remove(hash, conn uint32) {
+	i := hash & t.mask
+	for t.places[i].conn != conn {
+		if t.places[i].conn == 0 {
+			return
+		}
+		i = (i + 1) & t.mask
 	}
 	t.used--
-	for j := (i + 1) & t.mask; t.slots[j].conn != 0; j = (j + 1) & t.mask {
-		home := t.slots[j].hash & t.mask
+	for j := (i + 1) & t.mask; t.places[j].conn != 0; j = (j + 1) & t.mask {
+		home := t.places[j].hash & t.mask
 		if (j-home)&t.mask >= (j-i)&t.mask {
-			t.slots[i] = t.slots[j]
+			t.places[i] = t.places[j]
 			i = j
 		}
 	}
-	t.slots[i] = slot{}
+	t.places[i] = place{}
 }
 
 // grow moves everything into n places, a power of two.
 func (t *table) grow(n int) {
-	old := t.slots
-	t.slots, t.mask = make([]slot, n), uint32(n-1)
-	for i := range old {
-		if old[i].conn == 0 {
-			continue
+	old := t.places
+	t.places, t.mask = make([]place, n), uint32(n-1)
+	for _, p := range old {
+		if p.conn != 0 {
+			t.put(p)
 		}
-		j := old[i].hash & t.mask
-		for t.slots[j].conn != 0 {
-			j = (j + 1) & t.mask
-		}
-		t.slots[j] = old[i]
 	}
 }

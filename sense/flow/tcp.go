@@ -17,7 +17,7 @@ func (s *Shard) reuses(c *conn, p *packet.Packet, l *look) bool {
 	case c.flags&isMidStream != 0:
 		// A handshake after a few stray packets is the real beginning.
 		return c.state[0] == stPartial || c.state[1] == stPartial
-	case c.side[d].has&hasBase != 0 && c.side[d].base == p.Seq+1:
+	case c.has[d]&hasBase != 0 && c.side[d].base == p.Seq+1:
 		return false // retransmitted
 	case c.state[0] == stClosed || c.state[1] == stClosed:
 		return true
@@ -44,15 +44,15 @@ func (s *Shard) tcp(c *conn, p *packet.Packet, d int) {
 		return
 	}
 	if p.Window == 0 && fl&(packet.SYN|packet.FIN) == 0 {
-		c.hist.again(timesW, d)
+		s.again(c, timesW, d)
 	}
 	seq := p.Seq
 	if fl&packet.SYN != 0 {
 		seq++
 	}
-	if x.has&hasBase == 0 || (fl&packet.SYN != 0 && c.flags&isAnswered == 0 && c.talk == nil) {
+	if c.has[d]&hasBase == 0 || (fl&packet.SYN != 0 && c.flags&isAnswered == 0 && c.talk == 0) {
 		x.base = seq
-		x.has |= hasBase
+		c.has[d] |= hasBase
 	}
 	off, ok := s.offset(c, x, d, seq, n, fl)
 	if !ok {
@@ -68,7 +68,7 @@ func (s *Shard) tcp(c *conn, p *packet.Packet, d int) {
 		if off+n > x.top {
 			s.span(c, d, off+n, off+n)
 		}
-		x.has |= hasFIN
+		c.has[d] |= hasFIN
 		c.state[d] = stClosed
 		s.closed(c, d)
 	}
@@ -102,8 +102,8 @@ func (s *Shard) handshake(c *conn, p *packet.Packet, d int) {
 		case *me == stNone || *me == stPartial:
 			*me = stSynAckSent
 		}
-		if y := &c.side[d^1]; y.has&hasBase == 0 {
-			y.base, y.has = p.Ack, y.has|hasBase
+		if c.has[d^1]&hasBase == 0 {
+			c.side[d^1].base, c.has[d^1] = p.Ack, c.has[d^1]|hasBase
 		}
 	case *me == stNone:
 		if *me = stPartial; *peer == stSynSent && fl&packet.ACK != 0 {
@@ -128,12 +128,12 @@ func (s *Shard) offset(c *conn, x *side, d int, seq uint32, n int64, fl uint8) (
 	if n == 0 && fl&packet.FIN == 0 {
 		return 0, false
 	}
-	if x.has&hasOdd == 0 || x.odd != seq {
-		x.odd, x.has = seq+uint32(n), x.has|hasOdd
+	if c.has[d]&hasOdd == 0 || x.odd != seq {
+		x.odd, c.has[d] = seq+uint32(n), c.has[d]|hasOdd
 		s.weird(c, "window_recision", "")
 		return 0, false
 	}
-	x.has &^= hasOdd
+	c.has[d] &^= hasOdd
 	x.base = seq - uint32(ref)
 	s.jumped(c, d, ref)
 	return ref, true
@@ -141,12 +141,12 @@ func (s *Shard) offset(c *conn, x *side, d int, seq uint32, n int64, fl uint8) (
 
 // acked takes in an acknowledgement of y's bytes.
 func (s *Shard) acked(c *conn, p *packet.Packet, d int, y *side) {
-	if y.has&hasBase == 0 {
+	if c.has[d^1]&hasBase == 0 {
 		if c.flags&isMidStream != 0 || p.Flags&packet.RST != 0 {
 			return
 		}
 		// The peer's SYN was missed: the first ACK names what follows it.
-		y.base, y.has = p.Ack, y.has|hasBase
+		y.base, c.has[d^1] = p.Ack, c.has[d^1]|hasBase
 	}
 	ref := max(y.top, y.acked)
 	diff := int64(int32(p.Ack - (y.base + uint32(ref))))
@@ -154,7 +154,7 @@ func (s *Shard) acked(c *conn, p *packet.Packet, d int, y *side) {
 		return
 	}
 	a := ref + diff
-	if y.has&hasFIN != 0 {
+	if c.has[d^1]&hasFIN != 0 {
 		a = min(a, y.top)
 	}
 	if p.Flags&packet.RST != 0 {
@@ -162,7 +162,7 @@ func (s *Shard) acked(c *conn, p *packet.Packet, d int, y *side) {
 	}
 	if a > y.acked {
 		y.acked = a
-		if c.stream != nil {
+		if c.stream != 0 {
 			s.lose(c, d^1)
 		}
 	}
@@ -175,22 +175,20 @@ func (s *Shard) payload(c *conn, p *packet.Packet, d int, off int64) {
 	if p.PayloadLen == 1 && off == x.top-1 {
 		return // keep-alive
 	}
-	if off >= x.top && c.state[0] == stClosed && c.state[1] == stClosed && x.has&hasFIN != 0 {
+	if off >= x.top && c.state[0] == stClosed && c.state[1] == stClosed && c.has[d]&hasFIN != 0 {
 		return // after the end
 	}
 	c.hist.once('D', d)
-	if c.talk == nil {
-		c.talk = s.newTalk()
-	}
+	t := s.talkOf(c)
 	before := x.top
 	if !s.span(c, d, off, end) {
 		if off >= 0 {
-			c.hist.again(timesT, d)
+			s.again(c, timesT, d)
 		}
 		return
 	}
 	if x.top > before {
-		c.talk.speak(d, x.top-max(off, before), c.elapsed)
+		t.speak(d, x.top-max(off, before), c.elapsed)
 	}
 	s.segment(c, p, d, off)
 }
@@ -199,28 +197,29 @@ func (s *Shard) payload(c *conn, p *packet.Packet, d int, off int64) {
 func (s *Shard) span(c *conn, d int, from, to int64) bool {
 	x := &c.side[d]
 	fresh := false
-	if from < x.top && c.talk != nil {
-		fresh = c.talk.fill(d, from, to)
+	if from < x.top && c.talk != 0 {
+		if g := s.gaps.of(s.talks.at(c.talk).gaps); g != nil {
+			fresh = g.fill(d, from, to)
+		}
 	}
 	if to <= x.top && !(from == to && from > x.top) {
 		return fresh
 	}
 	if from > x.top {
-		if c.talk == nil {
-			c.talk = s.newTalk()
+		t := s.talkOf(c)
+		if t.gaps == 0 {
+			t.gaps = s.gaps.get()
 		}
-		c.talk.skip(d, x.top, from)
+		s.gaps.at(t.gaps).skip(d, x.top, from)
 	}
 	x.top = to
 	return true
 }
 
-func (s *Shard) newTalk() *talk {
-	if n := len(s.talks); n > 0 {
-		t := s.talks[n-1]
-		s.talks = s.talks[:n-1]
-		*t = talk{holes: t.holes}
-		return t
+// talkOf returns what is kept of a conn's payload, made if it has none yet.
+func (s *Shard) talkOf(c *conn) *talk {
+	if c.talk == 0 {
+		c.talk = s.talks.get()
 	}
-	return new(talk)
+	return s.talks.at(c.talk)
 }

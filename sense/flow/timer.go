@@ -37,13 +37,13 @@ func (s *Shard) arm(c *conn, tick int64) {
 		s.conns.at(*h).wprev = c.id
 	}
 	*h = c.id
-	c.armed = true
+	c.flags |= isArmed
 	w.armed++
 }
 
 // disarm takes c out of the wheel.
 func (s *Shard) disarm(c *conn) {
-	if !c.armed {
+	if c.flags&isArmed == 0 {
 		return
 	}
 	if c.wprev != 0 {
@@ -57,7 +57,7 @@ func (s *Shard) disarm(c *conn) {
 	if c.wnext != 0 {
 		s.conns.at(c.wnext).wprev = c.wprev
 	}
-	c.armed = false
+	c.flags &^= isArmed
 	s.wheel.armed--
 }
 
@@ -117,12 +117,12 @@ func (s *Shard) fire(c *conn, tick int64) {
 // rearm makes sure that c comes up no later than it is due.
 func (s *Shard) rearm(c *conn) {
 	class := c.classify()
-	if c.armed && class == c.class {
+	if c.flags&isArmed != 0 && class == c.class {
 		return
 	}
 	c.class = class
 	due := min(tickOf(c.last.Add(s.timeout(class))), tickOf(c.report))
-	if c.armed {
+	if c.flags&isArmed != 0 {
 		if int32(uint32(due)-c.tick) >= 0 {
 			return
 		}
@@ -164,15 +164,15 @@ func (s *Shard) timeout(k class) time.Duration {
 // other one-sided traffic: that capture is one-sided, not the conn.
 func (c *conn) classify() class {
 	switch {
-	case c.proto == testudo.UDP:
+	case c.key.proto == testudo.UDP:
 		return classUDP
-	case c.proto != testudo.TCP:
+	case c.key.proto != testudo.TCP:
 		return classOther
 	case c.state[0] == stReset || c.state[1] == stReset,
 		c.state[0] == stClosed && c.state[1] == stClosed:
 		return classClosing
 	case c.flags&isAnswered == 0:
-		if c.talk == nil {
+		if c.talk == 0 {
 			return classAttempt
 		}
 		return classOther

@@ -91,6 +91,14 @@ type Analyzer interface {
 	Reset()
 }
 
+// Resting is an Analyzer of messages that can tell that it holds nothing of the
+// conversation: ended now, and another one begun with the next message, it
+// would write the same. So what lingers after its last answer costs little.
+type Resting interface {
+	Analyzer
+	Resting() bool
+}
+
 // Flow is the conversation an analyzer reads. The exported fields are set by
 // the flow room before each call; analyzers read them.
 type Flow struct {

@@ -108,6 +108,9 @@ func (a *analyzer) End(f *protocol.Flow) {
 	a.pending = a.pending[:0]
 }
 
+// Resting implements protocol.Resting: every question was answered.
+func (a *analyzer) Resting() bool { return len(a.pending) == 0 && a.weirds == 0 }
+
 // Reset implements protocol.Analyzer.
 func (a *analyzer) Reset() {
 	clear(a.pending[:cap(a.pending)])

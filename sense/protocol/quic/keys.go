@@ -3,7 +3,6 @@ package quic
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/sha256"
 )
 
@@ -47,58 +46,58 @@ type keys struct {
 // initialKeys derives the keys of both sides from the destination connection
 // id of the client's first packet (RFC 9001 section 5.2).
 func initialKeys(version uint32, dcid []byte) (client, server keys, err error) {
-	secret, err := hkdf.Extract(sha256.New, dcid, []byte(salt(version)))
-	if err != nil {
+	secret := mac([]byte(salt(version)), dcid) // HKDF-Extract (RFC 5869)
+	if client, err = sideKeys(version, &secret, "client in"); err != nil {
 		return client, server, err
 	}
-	if client, err = sideKeys(version, secret, "client in"); err != nil {
-		return client, server, err
-	}
-	server, err = sideKeys(version, secret, "server in")
+	server, err = sideKeys(version, &secret, "server in")
 	return client, server, err
 }
 
-func sideKeys(version uint32, secret []byte, side string) (k keys, err error) {
+func sideKeys(version uint32, secret *[sha256.Size]byte, side string) (k keys, err error) {
+	own := expand(secret, "", side, sha256.Size)
 	prefix := "quic "
 	if version == version2 {
 		prefix = "quicv2 "
 	}
-	own, err := expand(secret, side, sha256.Size)
-	if err != nil {
-		return k, err
-	}
-	key, err := expand(own, prefix+"key", 16)
-	if err != nil {
-		return k, err
-	}
-	iv, err := expand(own, prefix+"iv", len(k.iv))
-	if err != nil {
-		return k, err
-	}
-	hp, err := expand(own, prefix+"hp", 16)
-	if err != nil {
-		return k, err
-	}
-	copy(k.iv[:], iv)
-	block, err := aes.NewCipher(key)
+	key, iv, hp := expand(&own, prefix, "key", 16), expand(&own, prefix, "iv", len(k.iv)), expand(&own, prefix, "hp", 16)
+	copy(k.iv[:], iv[:])
+	block, err := aes.NewCipher(key[:16])
 	if err != nil {
 		return k, err
 	}
 	if k.aead, err = cipher.NewGCM(block); err != nil {
 		return k, err
 	}
-	k.hp, err = aes.NewCipher(hp)
+	k.hp, err = aes.NewCipher(hp[:16])
 	return k, err
 }
 
-// expand is HKDF-Expand-Label of RFC 8446 section 7.1 without context.
-func expand(secret []byte, label string, n int) ([]byte, error) {
-	info := make([]byte, 0, 32)
-	info = append(info, byte(n>>8), byte(n), byte(len("tls13 ")+len(label)))
-	info = append(info, "tls13 "...)
-	info = append(info, label...)
-	info = append(info, 0)
-	return hkdf.Expand(sha256.New, secret, string(info), n)
+// expand is HKDF-Expand-Label of RFC 8446 section 7.1 without context, for n
+// of at most one block; the rest of the block is of no use.
+func expand(secret *[sha256.Size]byte, prefix, label string, n int) [sha256.Size]byte {
+	var room [40]byte
+	info := append(room[:0], byte(n>>8), byte(n), byte(len("tls13 ")+len(prefix)+len(label)))
+	info = append(append(append(info, "tls13 "...), prefix...), label...)
+	return mac(secret[:], append(info, 0, 1))
+}
+
+// mac is HMAC with SHA-256 (RFC 2104) of at most 256 bytes under a key of at
+// most a block. Unlike the library's it keeps everything on the stack: every
+// conversation needs nine.
+func mac(key, text []byte) [sha256.Size]byte {
+	var in [sha256.BlockSize + 256]byte
+	var out [sha256.BlockSize + sha256.Size]byte
+	copy(in[:sha256.BlockSize], key)
+	copy(out[:sha256.BlockSize], key)
+	for i := range sha256.BlockSize {
+		in[i] ^= 0x36
+		out[i] ^= 0x5c
+	}
+	n := sha256.BlockSize + copy(in[sha256.BlockSize:], text)
+	inner := sha256.Sum256(in[:n])
+	copy(out[sha256.BlockSize:], inner[:])
+	return sha256.Sum256(out[:])
 }
 
 // open takes header protection and encryption off the packet b, whose packet
