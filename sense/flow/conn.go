@@ -28,6 +28,7 @@ const (
 	isFlipped
 	noStream // no analyzer wants its bytes any more
 	isEnded  // its analyzer was ended
+	isOwing  // no conversation yet: its packets are weighed as load
 )
 
 // conn is the cold record of a live conn: five cache lines, of which a packet
@@ -145,6 +146,7 @@ func (s *Shard) begin(p *packet.Packet, l *look) *conn {
 	if l.srcLo == srcIsOrig {
 		c.flags |= origIsLo
 	}
+	c.flags |= isOwing
 	c.uid = uidOf(c, p.Seq)
 	c.queued = p.Clock
 	s.push(unanswered, c)
