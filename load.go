@@ -74,8 +74,8 @@ const (
 	LoadError                       // an ICMP error
 	LoadFragment                    // a piece of a datagram that is not whole yet
 	LoadOther                       // any other transport
-	LoadCompleted                   // of LoadSYN, LoadAnswer: the handshake was
-	LoadContinued                   // of LoadStray: a conversation whose beginning was missed
+	LoadCompleted                   // of LoadSYN: the handshake was
+	LoadContinued                   // of LoadStray, LoadAnswer: a conversation whose beginning was missed
 	LoadReplied                     // of the datagrams, ICMP and others: an answer came
 	LoadReassembled                 // of LoadFragment: the datagram is whole
 	LoadKinds                       // how many there are

@@ -98,9 +98,9 @@ func (s *Shard) weighTCP(c *conn, p *packet.Packet, d int, n int64) {
 	case fl&packet.RST != 0:
 		c.flags &^= isOwing
 	case fl&packet.SYN != 0:
-	case asked && d == 0, !asked && c.flags&isMidStream == 0:
+	case asked && d == 0:
 		c.flags &^= isOwing
-		s.load(p, testudo.LoadCompleted, !asked && d == 0)
+		s.load(p, testudo.LoadCompleted, false)
 	case !asked:
 		c.flags &^= isOwing
 		first := 0

@@ -165,6 +165,9 @@ func moment(r testudo.Record) testudo.Time {
 	if c, ok := r.(*testudo.Conn); ok {
 		return c.Time.Add(c.Duration)
 	}
+	if l, ok := r.(*testudo.Load); ok {
+		return l.Time.Add(l.Span)
+	}
 	return r.Base().Time
 }
 
