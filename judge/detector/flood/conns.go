@@ -45,6 +45,7 @@ type occurrence struct {
 	within  bool          // both ends are ours
 	uid     testudo.UID
 	mac     string
+	mute    bool // without payload
 }
 
 // event reads a record; false if it is no part of any flood.
@@ -89,6 +90,7 @@ func connEvent(c *testudo.Conn) (o occurrence, ok bool) {
 		switch {
 		case c.OrigPkts == 0:
 			o.packets, o.bytes, o.port = float64(c.Delta.RespPkts), c.RespIPBytes, resp.Port()
+			o.mute = c.RespBytes == 0
 			if c.About.RespLocal && !c.About.OrigLocal {
 				o.key = key{host: to, shape: backscatter}
 				return o, true
@@ -153,6 +155,7 @@ type level struct {
 	peak           float64   // packets in the fullest slot
 	packets, bytes float64
 	within         float64 // packets between machines of ours
+	mute           float64 // packets of answers without payload
 	sources, ports detector.Distinct
 	common         uint16 // the port most hit (majority vote)
 	votes          int
@@ -204,6 +207,9 @@ func (l *level) add(o *occurrence) {
 		l.onCommon += o.packets
 	default:
 		l.votes--
+	}
+	if o.mute {
+		l.mute += o.packets
 	}
 	if o.within {
 		l.within += o.packets

@@ -13,7 +13,8 @@ import (
 
 // detail is what is kept of a surge that is worth a closer look.
 type detail struct {
-	sources detector.Distinct
+	sources detector.Distinct // by the sample
+	all     detector.Distinct // by sense's sketch, which has a hash of its own
 	sample  [192]packet // drawn evenly
 	n       int
 	weight  float64 // of all that was offered
@@ -60,9 +61,12 @@ func (d *detail) add(x *testudo.LoadPacket, weight float64) {
 // merge takes in a sketch of senders that sense made.
 func (d *detail) merge(sketch *[256]byte) {
 	for i, r := range sketch {
-		d.sources[i] = max(d.sources[i], r)
+		d.all[i] = max(d.all[i], r)
 	}
 }
+
+// count returns how many senders there were, within about 7 %.
+func (d *detail) count() int { return max(d.sources.Count(), d.all.Count()) }
 
 func (d *detail) packets() []packet { return d.sample[:d.n] }
 

@@ -254,7 +254,7 @@ func (m *memory) tellSurge(p place, s *surge, out *detector.Out) bool {
 	if d == nil || !m.itself(p, s) {
 		return false
 	}
-	sources := max(1, min(d.sources.Count(), int(s.owed)))
+	sources := max(1, min(d.count(), int(s.owed)))
 	c := surgeClaim{place: p, surge: s, detail: d, count: sources, habit: m.habits.Peek(p.host)}
 	if s.decided == 0 {
 		s.decided = out.Now

@@ -78,7 +78,7 @@ func serviceOf(port uint16) string {
 
 // reflected tells whether a datagram looks like an answer by its ports.
 func reflected(from, to uint16) bool {
-	return serviceOf(from) != "" && from != to || serves(from) && !serves(to)
+	return from != to && (serviceOf(from) != "" || from < 1024 && to >= 1024)
 }
 
 // surgeClaim is all that a claim is made from.
@@ -162,6 +162,9 @@ func (c *surgeClaim) reasons() []testudo.Reason {
 func (c *surgeClaim) innocence() (rs []testudo.Reason) {
 	d := c.detail
 	add := func(w float64, format string, args ...any) {
+		if w > -0.005 {
+			return
+		}
 		rs = append(rs, testudo.Reason{Family: testudo.Innocence, Weight: w, Text: fmt.Sprintf(format, args...)})
 	}
 	each := perSecond(c.peak) / float64(c.count) // of one sender
@@ -172,7 +175,7 @@ func (c *surgeClaim) innocence() (rs []testudo.Reason) {
 		add(-5, "few senders walk along %d ports: that is a scan", ports)
 	case !c.host.IsValid() && c.count <= 8:
 		add(-5, "few senders walk along a network: that is a scan")
-	case datagrams && c.count <= crowd/2:
+	case c.oneWay() && c.count <= crowd/2:
 		port, share, _ := most(d, func(p *packet) uint16 { return p.srcPort })
 		if c.form == reflectForm && share >= 0.5 && serviceOf(port) != "" {
 			break
@@ -182,15 +185,28 @@ func (c *surgeClaim) innocence() (rs []testudo.Reason) {
 			w -= 2
 		}
 		w = min(0, w+max(0, math.Log2(each/5000)))
-		add(w, "%s, %.0f a second each: a stream of sound, picture or telemetry looks alike", many(c.count), each)
+		add(w, "%s, %.0f a second each: a stream of sound, picture, telemetry or a tunnel looks alike", many(c.count), each)
 	}
 	if c.ours() {
-		add(min(0, -5+max(0, math.Log2(each/12))), "they come from machines of ours, %.0f a second each: a collector, or a service of ours that is down", each)
+		asks := 500.0 // streams between machines of ours are quicker than those who ask again
+		if c.form == synForm {
+			asks = 12
+		}
+		add(min(0, -5+max(0, math.Log2(each/asks))), "they come from machines of ours, %.0f a second each: a collector, or a service of ours that is down", each)
 	}
 	if met := d.share(func(p *packet) bool { return c.habit.knows(p.src) }); met >= 0.2 && !c.ours() {
 		add(-5*met, "%.0f %% of the senders' networks were served here before: a service that went down looks alike", 100*met)
 	}
 	return rs
+}
+
+// oneWay tells of forms that ordinary streams have, too.
+func (c *surgeClaim) oneWay() bool {
+	switch c.form {
+	case datagramForm, reflectForm, icmpForm, fragmentForm, otherForm:
+		return true
+	}
+	return false
 }
 
 func bracketed(s string) string {
@@ -206,7 +222,7 @@ func (c *surgeClaim) claim() testudo.Sighting {
 	s := testudo.Sighting{
 		Detector: "flood", Key: fmt.Sprintf("load %s %s", w.name, c.called()),
 		Kind: testudo.Flood, Outcome: testudo.Success, First: c.onset, Last: c.last,
-		Title: fmt.Sprintf(w.title, c.called()),
+		Title:   fmt.Sprintf(w.title, c.called()),
 		Summary: fmt.Sprintf("%.0f %s a second at worst, %.0f in all, from %s", perSecond(c.peak), w.what, c.owed, many(c.count)),
 		Reasons: c.reasons(), Techniques: []string{w.technique},
 		Innocent: "a service that went down while its clients kept asking, or a sensor that sees one direction only",
