@@ -248,6 +248,51 @@ func TestFloods(t *testing.T) {
 	}
 }
 
+// TestFloodKinds holds which kinds are told how, and that what only looks like
+// a flood is none.
+func TestFloodKinds(t *testing.T) {
+	local := []netip.Prefix{netip.MustParsePrefix("10.7.0.0/16")}
+	for _, c := range []struct {
+		flood    wire.Flood
+		form     string // "" for no incident that asks a person
+		severity testudo.Severity
+	}{
+		{wire.Flood{Kind: "slow", Rate: 20, For: 60 * time.Second, Sources: 3}, "slow", testudo.High},
+		{wire.Flood{Kind: "slow", Rate: 40, For: 30 * time.Second, Sources: 400}, "slow", testudo.High},
+		{wire.Flood{Kind: "names", Rate: 200, For: 5 * time.Second, Sources: 300}, "random-subdomain", testudo.High},
+		{wire.Flood{Kind: "names", Rate: 200, For: 5 * time.Second}, "random-subdomain", testudo.High},
+		{wire.Flood{Kind: "syn", Rate: 3000, For: 3 * time.Second, Sources: 1, Inside: true}, "syn", testudo.High},
+		{wire.Flood{Kind: "http", Rate: 400, For: 5 * time.Second, Sources: 1}, "http", testudo.High},
+		{wire.Flood{Kind: "backscatter", Rate: 2000, For: 5 * time.Second}, "tcp-reflection", testudo.Low},
+		{wire.Flood{Kind: "crowd", Rate: 150, For: 20 * time.Second, Sources: 1500}, "", 0},
+		{wire.Flood{Kind: "backup", Rate: 40, For: 20 * time.Second, Sources: 4, Inside: true}, "", 0},
+		{wire.Flood{Kind: "scanner", Rate: 500, For: 20 * time.Second, Sources: 1, Inside: true}, "", 0},
+	} {
+		t.Run(c.flood.Kind, func(t *testing.T) {
+			f := c.flood
+			f.Target, f.From, f.Seed = netip.MustParseAddr("10.7.1.9"), wire.Start.Add(time.Minute), 5
+			ordinary := wire.Flood{Kind: "crowd", Target: netip.MustParseAddr("10.7.2.2"), From: wire.Start, For: 2 * time.Minute, Rate: 2, Sources: 40}
+			j := judge(t, local, wire.Merge(ordinary.Each, f.Each))
+			claims, grave := j.claims("flood")
+			var forms []any
+			most := testudo.Info
+			for i, s := range claims {
+				forms = append(forms, fact(s, "form"))
+				most = max(most, grave[i])
+				if testing.Verbose() {
+					fmt.Printf("  %s %s: %s\n", grave[i], s.Title, s.Summary)
+					for _, r := range s.Reasons {
+						fmt.Printf("      %s\n", r)
+					}
+				}
+			}
+			if c.form == "" && most >= testudo.Medium || c.form != "" && (!slices.Contains(forms, any(c.form)) || most != c.severity) {
+				t.Errorf("%v, %s", forms, most)
+			}
+		})
+	}
+}
+
 // TestFloodMemory holds that a million packets a second from 45,000 new
 // sources a second leave the memory within its budget, and what was there
 // before is found.

@@ -25,7 +25,7 @@ type Flood struct {
 
 // Floods are the kinds of floods, Crowds those of what only looks like one.
 func Floods() []string {
-	return []string{"syn", "ack", "udp", "icmp", "fragments", "reflection", "carpet", "http", "tls", "slow", "names"}
+	return []string{"syn", "ack", "udp", "icmp", "fragments", "reflection", "carpet", "http", "tls", "slow", "names", "backscatter"}
 }
 
 // Crowds are ordinary things in great number: visitors after an announcement,
@@ -151,6 +151,8 @@ func (w *floodTape) one(at time.Time, i int) {
 		client, server := netip.AddrPortFrom(from, w.port()), netip.AddrPortFrom(to, 53)
 		w.Datagram(at, client, server, q)
 		w.Datagram(at.Add(3*time.Millisecond), server, client, a)
+	case "backscatter":
+		w.Packet(at, netip.AddrFrom4([4]byte{203, 0, 113, 80}), w.neighbour(), 6, TCP(443, w.port(), w.r.Uint32(), w.r.Uint32(), SYN|ACK, nil))
 	case "crowd":
 		w.visit(at, from, i)
 	case "backup":

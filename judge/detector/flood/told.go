@@ -173,7 +173,7 @@ func (c *surgeClaim) innocence() (rs []testudo.Reason) {
 	switch {
 	case (c.form == synForm || datagrams || c.form == strayForm) && c.host.IsValid() && ports > 32 && onPort < 0.5 && c.count <= 4:
 		add(-5, "few senders walk along %d ports: that is a scan", ports)
-	case !c.host.IsValid() && c.count <= 8:
+	case !c.host.IsValid() && c.count <= 8 && !c.echo():
 		add(-5, "few senders walk along a network: that is a scan")
 	case c.oneWay() && c.count <= crowd/2:
 		port, share, _ := most(d, func(p *packet) uint16 { return p.srcPort })
@@ -331,6 +331,9 @@ func (c *surgeClaim) evidence(w words) []testudo.Fact {
 	}
 	if onFrom >= 0.5 && from != 0 {
 		facts = append(facts, testudo.Fact{Name: "source_port", Value: int(from)})
+	}
+	if !c.host.IsValid() {
+		facts = append(facts, testudo.Fact{Name: "carpet", Value: true})
 	}
 	if c.echo() {
 		return facts
