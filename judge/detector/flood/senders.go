@@ -15,7 +15,7 @@ import (
 type detail struct {
 	sources detector.Distinct // by the sample
 	all     detector.Distinct // by sense's sketch, which has a hash of its own
-	sample  [192]packet // drawn evenly
+	sample  [192]packet       // drawn evenly
 	n       int
 	weight  float64 // of all that was offered
 	seen    uint64
