@@ -128,15 +128,11 @@ func (a Aggregate) String() string {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(p.String())
+			b.WriteString(plain(p))
 		}
 	}
 	b.WriteString(" to ")
-	if a.Target.IsSingleIP() {
-		b.WriteString(a.Target.Addr().String())
-	} else {
-		b.WriteString(a.Target.String())
-	}
+	b.WriteString(plain(a.Target))
 	if a.TargetPort != 0 {
 		fmt.Fprintf(&b, " port %d", a.TargetPort)
 	}
@@ -150,4 +146,12 @@ func (a Aggregate) String() string {
 		b.WriteString(", that belong to no conversation")
 	}
 	return b.String()
+}
+
+// plain writes a prefix, or the address where it holds but one.
+func plain(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
 }

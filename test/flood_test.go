@@ -263,7 +263,7 @@ func TestFloodKinds(t *testing.T) {
 		{wire.Flood{Kind: "names", Rate: 200, For: 5 * time.Second}, "random-subdomain", testudo.High},
 		{wire.Flood{Kind: "syn", Rate: 3000, For: 3 * time.Second, Sources: 1, Inside: true}, "syn", testudo.High},
 		{wire.Flood{Kind: "http", Rate: 400, For: 5 * time.Second, Sources: 1}, "http", testudo.High},
-		{wire.Flood{Kind: "backscatter", Rate: 2000, For: 5 * time.Second}, "tcp-reflection", testudo.Low},
+		{wire.Flood{Kind: "backscatter", Rate: 2000, For: 5 * time.Second}, "backscatter", testudo.Low},
 		{wire.Flood{Kind: "crowd", Rate: 150, For: 20 * time.Second, Sources: 1500}, "", 0},
 		{wire.Flood{Kind: "backup", Rate: 40, For: 20 * time.Second, Sources: 4, Inside: true}, "", 0},
 		{wire.Flood{Kind: "scanner", Rate: 500, For: 20 * time.Second, Sources: 1, Inside: true}, "", 0},

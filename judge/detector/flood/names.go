@@ -16,9 +16,9 @@ type zone struct {
 	senders
 	n, missing int
 	names      detector.Distinct
-	server     netip.Addr // asked last, or who asks for us
-	served     bool       // the server is ours
-	domain     string
+	toUs       int        // put to a server of ours
+	server     netip.Addr // ours that was asked last
+	asker      netip.Addr // who asked last
 }
 
 // busyZone is how many questions in about four seconds are looked at.
@@ -41,15 +41,15 @@ func (m *memory) question(r *testudo.DNS, out *detector.Out) {
 		*z = zone{gauge: z.gauge}
 	}
 	z.n++
-	z.domain = k
 	z.senders.add(&r.Meta)
 	z.names.Add(detector.NameKey(strings.ToLower(r.Query)))
 	if !r.Answered || r.RCode == 3 || r.RCode == 2 || r.RCode == 5 {
 		z.missing++
 	}
-	z.server, z.served = r.ID.Resp.Addr(), r.About.RespLocal
-	if !z.served {
-		z.server = r.ID.Orig.Addr()
+	z.asker = r.ID.Orig.Addr()
+	if r.About.RespLocal {
+		z.toUs++
+		z.server = r.ID.Resp.Addr()
 	}
 	if !z.due(busyZone) {
 		return
@@ -63,6 +63,17 @@ func (m *memory) question(r *testudo.DNS, out *detector.Out) {
 
 func (z *zone) part(n int) float64 { return float64(n) / float64(max(1, z.n)) }
 
+// served tells whether servers of ours are asked, rather than others by ours.
+func (z *zone) served() bool { return z.part(z.toUs) >= 0.3 }
+
+// victim is the server that is asked, or who of ours has to ask.
+func (z *zone) victim() netip.Addr {
+	if z.served() {
+		return z.server
+	}
+	return z.asker
+}
+
 func (z *zone) distinct() int { return min(z.names.Count(), z.n) }
 
 func (z *zone) reasons() []testudo.Reason {
@@ -74,8 +85,8 @@ func (z *zone) reasons() []testudo.Reason {
 	switch {
 	case askers >= 8:
 		w.add(testudo.Company, detector.Cap(0.5*math.Log2(float64(askers)/4), 2.5), "%s", many(askers))
-	case !z.served:
-		w.add(testudo.Innocence, -3, "%s: a mail filter that looks senders up in lists, or a tunnel, asks alike", many(askers))
+	case !z.served():
+		w.add(testudo.Innocence, -5, "%s: a mail filter that looks senders up in lists, or a tunnel, asks alike", many(askers))
 	}
 	return w
 }
@@ -89,7 +100,7 @@ func (z *zone) tell(domain string, out *detector.Out) {
 		Summary:  fmt.Sprintf("%d questions for about %d names from %s", z.n, z.distinct(), many(askers)),
 		Reasons:  z.reasons(),
 		Innocent: "a mail filter that looks senders up in lists, a program that makes names up to test the network",
-		Victims:  []netip.Addr{z.server}, Techniques: []string{"T1499.002"},
+		Victims:  []netip.Addr{z.victim()}, Techniques: []string{"T1499.002"},
 		Evidence: []testudo.Fact{
 			{Name: "form", Value: "random-subdomain"}, {Name: "target", Value: domain},
 			{Name: "onset", Value: z.onset}, {Name: "decided", Value: z.decided},
@@ -97,7 +108,7 @@ func (z *zone) tell(domain string, out *detector.Out) {
 			{Name: "missing", Value: math.Round(100*z.part(z.missing)) / 100}, {Name: "sources", Value: askers},
 		},
 	}
-	if z.served {
+	if z.served() {
 		s.Servers = z.accused()
 	}
 	s.UIDs = append(s.UIDs, z.uids[:z.conns]...)

@@ -312,13 +312,17 @@ func (c *surgeClaim) evidence(w words) []testudo.Fact {
 			nets = append(nets, p.String())
 		}
 	}
+	name := w.name
+	if c.echo() {
+		name = "backscatter"
+	}
 	facts := []testudo.Fact{
-		{Name: "form", Value: w.name},
+		{Name: "form", Value: name},
 		{Name: "target", Value: c.called()},
 		{Name: "onset", Value: c.onset},
 		{Name: "decided", Value: c.decided},
-		{Name: "rate", Value: math.Round(perSecond(c.peak))},
-		{Name: "bits_per_second", Value: math.Round(8 * perSecond(c.peakBytes))},
+		{Name: "rate", Value: int64(perSecond(c.peak))},
+		{Name: "bits_per_second", Value: int64(8 * perSecond(c.peakBytes))},
 		{Name: "packets", Value: int64(c.owed)},
 		{Name: "sources", Value: c.count},
 		{Name: "source_networks", Value: nets},
@@ -326,10 +330,11 @@ func (c *surgeClaim) evidence(w words) []testudo.Fact {
 		{Name: "spoofed_why", Value: why},
 		{Name: "completed", Value: math.Round(100*c.completed()) / 100},
 	}
-	if onPort >= 0.5 && port != 0 {
+	ported := c.form != icmpForm && c.form != errorForm && c.form != otherForm && c.form != fragmentForm
+	if ported && onPort >= 0.5 && port != 0 {
 		facts = append(facts, testudo.Fact{Name: "port", Value: int(port)})
 	}
-	if onFrom >= 0.5 && from != 0 {
+	if ported && onFrom >= 0.5 && from != 0 {
 		facts = append(facts, testudo.Fact{Name: "source_port", Value: int(from)})
 	}
 	if !c.host.IsValid() {
@@ -339,5 +344,12 @@ func (c *surgeClaim) evidence(w words) []testudo.Fact {
 		return facts
 	}
 	a := aggregate(c.target(), c.form, d, c.habit.known())
-	return append(facts, testudo.Fact{Name: "aggregate", Value: a.String()}, testudo.Fact{Name: "block", Value: a})
+	facts = append(facts,
+		testudo.Fact{Name: "aggregate", Value: a.String()},
+		testudo.Fact{Name: "removes", Value: math.Round(100*a.Removed) / 100},
+	)
+	if a.Known > 0 { // else nobody was seen to be served there
+		facts = append(facts, testudo.Fact{Name: "harms", Value: math.Round(100*a.Harm) / 100})
+	}
+	return append(facts, testudo.Fact{Name: "block", Value: a})
 }

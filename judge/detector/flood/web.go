@@ -225,7 +225,7 @@ func (k *desk) weighRequests(w *weights) {
 	if p := k.part(k.refused); p >= 0.3 {
 		w.add(testudo.Timing, 1.5, "%.0f %% got no answer or were refused", 100*p)
 	} else if p <= 0.02 && k.count() <= 8 {
-		w.add(testudo.Timing, -2, "all were served: a program that works with another looks alike")
+		w.add(testudo.Timing, -3, "all were served: a program that works with another looks alike")
 	}
 	if paths := min(k.paths.Count(), k.n); paths > 64 && k.count() <= 4 {
 		w.add(testudo.Innocence, -5, "few senders try %d paths: that is a scan", paths)
@@ -269,6 +269,16 @@ func (k *desk) weighWaits(d door, w *weights) {
 	}
 }
 
+// aggregate is what holds the flood where few send it; what many send can
+// only be told by what they ask.
+func (k *desk) aggregate(d door) (a testudo.Aggregate, ok bool) {
+	a = testudo.Aggregate{Target: netip.PrefixFrom(d.host, d.host.BitLen()), Proto: testudo.TCP, TargetPort: d.port, Removed: 1}
+	for _, s := range k.accused() {
+		a.Sources = append(a.Sources, netip.PrefixFrom(s.Address, s.Address.BitLen()))
+	}
+	return a, len(a.Sources) > 0
+}
+
 func (k *desk) claim(d door) testudo.Sighting {
 	told := [...]struct{ name, title, what, technique string }{
 		requests:   {"http", "%s is flooded with HTTP requests", "HTTP requests", "T1499.002"},
@@ -293,6 +303,9 @@ func (k *desk) claim(d door) testudo.Sighting {
 	}
 	if p := k.part(k.path.on); d.by == requests && p >= 0.5 {
 		s.Evidence = append(s.Evidence, testudo.Fact{Name: "path", Value: k.path.example}, testudo.Fact{Name: "path_share", Value: math.Round(100*p) / 100})
+	}
+	if a, ok := k.aggregate(d); ok {
+		s.Evidence = append(s.Evidence, testudo.Fact{Name: "aggregate", Value: a.String()}, testudo.Fact{Name: "block", Value: a})
 	}
 	s.UIDs = append(s.UIDs, k.uids[:k.conns]...)
 	return s
