@@ -91,7 +91,8 @@ type at struct {
 type actor struct {
 	began     testudo.Time // of the spell at hand
 	last      testudo.Time
-	tried     detector.Distinct
+	tried     [fan]netip.Addr // different hosts
+	distinct  int
 	n, failed int
 	spreads   bool
 	known     time.Duration // how long we had watched when it began
@@ -136,7 +137,7 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 		*a = actor{began: c.Time, known: c.About.Known}
 	}
 	a.add(c)
-	if a.spreads || a.tried.Count() < fan {
+	if a.spreads || a.distinct < fan {
 		return
 	}
 	a.spreads = true
@@ -153,7 +154,10 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 
 func (a *actor) add(c *testudo.Conn) {
 	a.began, a.last = min(a.began, c.Time), max(a.last, c.Time)
-	a.tried.Add(detector.AddrKey(c.ID.Resp.Addr()))
+	if to := c.ID.Resp.Addr(); a.distinct < fan && !slices.Contains(a.tried[:a.distinct], to) {
+		a.tried[a.distinct] = to
+		a.distinct++
+	}
 	a.n++
 	if failed(c) {
 		a.failed++
