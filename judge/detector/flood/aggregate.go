@@ -10,7 +10,7 @@ import (
 // habit is what is ordinary at one host of ours: its latest conversations,
 // and a mark for each network whose machines completed one.
 type habit struct {
-	conns [64]ordinary
+	conns [32]ordinary
 	n     int
 	met   [64]uint64 // a Bloom filter with one hash
 	hot   testudo.Time

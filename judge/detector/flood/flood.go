@@ -29,9 +29,9 @@ const (
 	crowd = 64
 )
 
-// Detector returns the detector. Its memory hangs on the network of our host,
-// or where neither end is ours on that of the one that is flooded; for names
-// on the registered domain.
+// Detector returns the detector. Its memory hangs on our host, or where
+// neither end is ours on the one that is flooded; for load on the network of
+// that, and for names on the registered domain.
 func Detector() detector.Detector {
 	return detector.Detector{
 		Name:  "flood",
@@ -42,7 +42,7 @@ func Detector() detector.Detector {
 				levels:  detector.NewTable[key, level](max(1, entries/4)),
 				surges:  detector.NewTable[place, surge](max(1, entries/4)),
 				details: detector.NewTable[place, detail](max(1, entries/16)),
-				habits:  detector.NewTable[netip.Addr, habit](max(1, entries/16)),
+				habits:  detector.NewTable[netip.Addr, habit](max(1, entries/4)),
 				doors:   detector.NewTable[door, desk](max(1, entries/16)),
 				zones:   detector.NewTable[string, zone](max(1, entries/8)),
 			}
@@ -56,12 +56,12 @@ func route(r testudo.Record) (uint64, bool) {
 		return networkKey(r.Target.Addr()), true
 	case *testudo.HTTP, *testudo.TLS:
 		m := r.Base()
-		return networkKey(m.ID.Resp.Addr()), m.ID.Resp.IsValid() && m.About.RespLocal
+		return detector.AddrKey(m.ID.Resp.Addr()), m.ID.Resp.IsValid() && m.About.RespLocal
 	case *testudo.DNS:
 		return detector.NameKey(r.About.QueryDomain), askedName(r)
 	}
 	if e, ok := event(r); ok {
-		return networkKey(e.host), true
+		return detector.AddrKey(e.host), true
 	}
 	if c, ok := r.(*testudo.Conn); ok && c.About.RespLocal && c.RespPkts > 0 {
 		return networkKey(c.ID.Resp.Addr()), true
@@ -108,11 +108,11 @@ func (m *memory) Observe(r testudo.Record, out *detector.Out) {
 	case *testudo.DNS:
 		m.question(r, out)
 		return
-	case *testudo.Conn:
-		m.served(r, out)
 	}
 	if o, ok := event(r); ok {
 		m.unanswered(&o, out)
+	} else if c, ok := r.(*testudo.Conn); ok {
+		m.served(c, out)
 	}
 }
 
