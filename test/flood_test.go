@@ -229,7 +229,8 @@ func TestFloods(t *testing.T) {
 		}
 	}
 	slices.Sort(delays)
-	if len(delays) > 0 && delays[len(delays)-1] > time.Second {
+	// A decision waits until the engine's tick is over, up to 250 ms.
+	if len(delays) > 0 && delays[len(delays)-1]+250*time.Millisecond > time.Second {
 		t.Errorf("onset to decision: %v", delays)
 	}
 	lost := 0
