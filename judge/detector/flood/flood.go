@@ -35,7 +35,7 @@ const (
 func Detector() detector.Detector {
 	return detector.Detector{
 		Name:  "flood",
-		Needs: []string{"load", "conn"},
+		Needs: []string{"conn"},
 		Route: route,
 		New: func(entries int) detector.Memory {
 			return &memory{

@@ -19,6 +19,7 @@ type gauge struct {
 	until   testudo.Time
 	decided testudo.Time
 	claimed float64
+	toldAt  testudo.Time // when it was claimed last
 }
 
 // count counts one thing and returns how many there are in the window that ends
@@ -31,7 +32,9 @@ func (g *gauge) count(at testudo.Time, shift int, floor float64) (now float64, c
 	if step > g.last {
 		before := g.sum(g.last)
 		if calm = before < floor || step > g.last+2*window; calm {
-			g.usual = max(before, g.usual*0.999)
+			if g.claimed == 0 { // a flood is never usual
+				g.usual = max(before, g.peak, g.usual*0.999)
+			}
 			g.onset, g.peak, g.decided, g.claimed = at, 0, 0, 0
 		}
 		g.last = step
@@ -57,12 +60,12 @@ func (g *gauge) sum(step int64) (n float64) {
 
 // due tells whether a claim would say something new.
 func (g *gauge) due(floor float64) bool {
-	return g.peak >= floor && (g.claimed == 0 || g.peak >= 2*g.claimed)
+	return g.peak >= floor && (g.claimed == 0 || g.peak >= 2*g.claimed || g.until.Sub(g.toldAt) >= refresh)
 }
 
 // told notes a claim.
 func (g *gauge) told(now testudo.Time) {
-	g.claimed = g.peak
+	g.claimed, g.toldAt = g.peak, g.until
 	if g.decided == 0 {
 		g.decided = now
 	}

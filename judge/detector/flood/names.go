@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/detector"
@@ -94,7 +95,7 @@ func (z *zone) reasons() []testudo.Reason {
 func (z *zone) tell(domain string, out *detector.Out) {
 	askers := min(z.all.Count(), z.n)
 	s := testudo.Sighting{
-		Detector: "flood", Key: "names " + domain, Kind: testudo.Flood, Outcome: testudo.Success,
+		Detector: "flood", Key: fmt.Sprintf("names %s %d", domain, int64(z.onset)/int64(time.Second)), Kind: testudo.Flood, Outcome: testudo.Success,
 		First: z.onset, Last: z.until,
 		Title:    fmt.Sprintf("name servers are flooded with questions for names below %s that do not exist", domain),
 		Summary:  fmt.Sprintf("%d questions for about %d names from %s", z.n, z.distinct(), many(askers)),

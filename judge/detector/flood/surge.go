@@ -40,6 +40,9 @@ const (
 	// scarce is what is owed in a window before a host is looked at, wide for
 	// a network.
 	scarce, wide = 200.0, 800.0
+	// lull is how long nothing much must come before the next flood of a place
+	// is another one; refresh how often one that goes on is told anew.
+	lull, refresh = 5 * time.Minute, time.Minute
 	// learning is how long conversations may turn up whose beginning lies
 	// before the input's.
 	learning = 4 * time.Second
@@ -51,6 +54,7 @@ type surge struct {
 	first, last testudo.Time // of the flood, once there is one
 	onset       testudo.Time
 	decided     testudo.Time // when it was first claimed
+	told        testudo.Time // and last
 	owed, paid  float64      // since the onset
 	bytes       float64
 	peak        float64 // most owed in a window
@@ -85,7 +89,7 @@ func (m *memory) load(l *testudo.Load, out *detector.Out) {
 				continue
 			}
 			for _, p := range [...]place{{l.Target, x.Dst.Addr(), f}, {l.Target, netip.Addr{}, f}} {
-				m.count(p, l, x, share, end)
+				m.count(p, l, x, share, end, out)
 			}
 		}
 	}
@@ -142,8 +146,17 @@ func formsOf(x *testudo.LoadPacket) (forms [3]form, n int) {
 }
 
 // count adds one sample, which stands for so many packets.
-func (m *memory) count(p place, l *testudo.Load, x *testudo.LoadPacket, share float64, end testudo.Time) {
+func (m *memory) count(p place, l *testudo.Load, x *testudo.LoadPacket, share float64, end testudo.Time, out *detector.Out) {
 	s, _ := m.surges.Put(p)
+	if s.last != 0 && end.Sub(s.last) > lull {
+		if s.claimed > 0 {
+			m.tellSurge(p, s, out)
+		}
+		*s = surge{}
+		m.details.Delete(p)
+		m.surges.Keep(p, false)
+		s = m.surges.Peek(p)
+	}
 	now := (int64(end) - 1) >> stepShift
 	c := &s.steps[uint64(now)%memorySteps]
 	if c.step != now {
@@ -215,7 +228,7 @@ func (m *memory) weigh(p place, s *surge, l *testudo.Load, end testudo.Time, out
 	if h := m.habits.Peek(p.host); h != nil {
 		h.hot = end
 	}
-	if s.claimed > 0 && s.peak < 2*s.claimed {
+	if s.claimed > 0 && s.peak < 2*s.claimed && end.Sub(s.told) < refresh {
 		return
 	}
 	if s.claimed == 0 {
@@ -223,7 +236,7 @@ func (m *memory) weigh(p place, s *surge, l *testudo.Load, end testudo.Time, out
 		s.first = s.onset
 	}
 	if m.tellSurge(p, s, out) {
-		s.claimed = s.peak
+		s.claimed, s.told = s.peak, end
 	}
 }
 

@@ -220,7 +220,7 @@ func bracketed(s string) string {
 func (c *surgeClaim) claim() testudo.Sighting {
 	w := wordsOf(c.form)
 	s := testudo.Sighting{
-		Detector: "flood", Key: fmt.Sprintf("load %s %s", w.name, c.called()),
+		Detector: "flood", Key: fmt.Sprintf("load %s %s %d", w.name, c.called(), int64(c.onset)/int64(time.Second)),
 		Kind: testudo.Flood, Outcome: testudo.Success, First: c.onset, Last: c.last,
 		Title:   fmt.Sprintf(w.title, c.called()),
 		Summary: fmt.Sprintf("%.0f %s a second at worst, %.0f in all, from %s", perSecond(c.peak), w.what, c.owed, many(c.count)),

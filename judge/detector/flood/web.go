@@ -287,7 +287,7 @@ func (k *desk) claim(d door) testudo.Sighting {
 	}[d.by]
 	service := netip.AddrPortFrom(d.host, d.port).String()
 	s := testudo.Sighting{
-		Detector: "flood", Key: told.name + " " + service, Kind: testudo.Flood, Outcome: testudo.Success,
+		Detector: "flood", Key: fmt.Sprintf("%s %s %d", told.name, service, int64(k.onset)/int64(time.Second)), Kind: testudo.Flood, Outcome: testudo.Success,
 		First: k.onset, Last: k.until, Title: fmt.Sprintf(told.title, service),
 		Summary:  fmt.Sprintf("%d %s from %s, at worst %.0f at once", k.n, told.what, many(k.count()), k.peak),
 		Reasons:  k.reasons(d),
