@@ -173,6 +173,15 @@ func twenty(local netip.Prefix, start time.Time, n, rate int) (all []wire.Flood)
 	return all
 }
 
+// massive is a million packets a second from 45,000 new sources a second.
+func massive(local netip.Prefix, start time.Time) wire.Flood {
+	b := local.Addr().As4()
+	b[2], b[3] = b[2]+9, 7
+	return wire.Flood{
+		Kind: "syn", Target: netip.AddrFrom4(b), From: start.Add(41 * time.Hour), For: 5 * time.Second, Rate: 1_000_000, Fresh: 45_000, Seed: 1,
+	}
+}
+
 // decided finds the claim that is about a flood and returns how long after
 // its onset it was made.
 func decided(claims []testudo.Sighting, f wire.Flood) (testudo.Sighting, time.Duration, bool) {
@@ -207,6 +216,9 @@ func TestFloods(t *testing.T) {
 		t.Errorf("calm life holds a flood: %s", claims[0].Title)
 	}
 	floods := twenty(netip.PrefixFrom(local[0].Addr(), 16).Masked(), start, n, rate)
+	if *long {
+		floods = append(floods, massive(local[0], start))
+	}
 	seqs := []iter.Seq2[time.Time, []byte]{frames(t, path)}
 	for _, f := range floods {
 		seqs = append(seqs, f.Each)
@@ -302,11 +314,7 @@ func TestFloodMemory(t *testing.T) {
 		t.Skip("only with -long")
 	}
 	path, truth, start := calmDays(t)
-	b := truth.Local[0].Addr().As4()
-	b[2], b[3] = b[2]+9, 7
-	f := wire.Flood{
-		Kind: "syn", Target: netip.AddrFrom4(b), From: start.Add(38 * time.Hour), For: 5 * time.Second, Rate: 1_000_000, Fresh: 45_000, Seed: 1,
-	}
+	f := massive(truth.Local[0], start)
 	in, out := io.Pipe()
 	go func() {
 		w := bufio.NewWriterSize(out, 1<<20)
