@@ -343,6 +343,29 @@ func TestFloodMemory(t *testing.T) {
 	}
 }
 
+// TestFloodSameBytes holds that floods are told alike with any number of
+// workers, with ample and with tiny budgets.
+func TestFloodSameBytes(t *testing.T) {
+	var seqs []iter.Seq2[time.Time, []byte]
+	for i, kind := range wire.Floods() {
+		f := wire.Flood{
+			Kind: kind, Target: netip.AddrFrom4([4]byte{10, 7, byte(i), 9}), From: wire.Start.Add(time.Duration(10+i) * time.Second),
+			For: time.Second, Rate: 1500, Sources: 300, Seed: uint64(i),
+		}
+		if kind == "slow" || kind == "http" || kind == "tls" {
+			f.Rate = 100
+		}
+		seqs = append(seqs, f.Each)
+	}
+	var tape wire.Tape
+	for at, data := range wire.Merge(seqs...) {
+		tape.Add(at, slices.Clone(data))
+	}
+	capture := file(t, "floods.pcap", tape.Pcap())
+	same(t, 3, capture)
+	same(t, 3, "--config", file(t, "tiny.yaml", []byte(tiny)), capture)
+}
+
 // beaconScore returns the score with which the planted beacon was found.
 func beaconScore(j judged, truth drill.Truth) (score float64) {
 	claims, _ := j.claims("beacon")

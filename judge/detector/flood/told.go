@@ -78,8 +78,12 @@ func serviceOf(port uint16) string {
 
 // reflected tells whether a datagram looks like an answer by its ports.
 func reflected(from, to uint16) bool {
-	return from != to && (serviceOf(from) != "" || from < 1024 && to >= 1024)
+	return from != to && (serviceOf(from) != "" || from < 1024 && to >= 1024 && from != quic)
 }
+
+// quic is the port of HTTP over UDP, which answers with no more than it was
+// asked for (RFC 9000, 8.1).
+const quic = 443
 
 // surgeClaim is all that a claim is made from.
 type surgeClaim struct {
@@ -186,6 +190,9 @@ func (c *surgeClaim) innocence() (rs []testudo.Reason) {
 		}
 		w = min(0, w+max(0, math.Log2(each/5000)))
 		add(w, "%s, %.0f a second each: a stream of sound, picture, telemetry or a tunnel looks alike", many(c.count), each)
+	}
+	if port, share, _ := most(d, func(p *packet) uint16 { return p.srcPort }); c.form == datagramForm && port == quic && share >= 0.5 {
+		add(-4, "they come from port %d: web pages seen in one direction look alike", port)
 	}
 	if c.ours() {
 		asks := 500.0 // streams between machines of ours are quicker than those who ask again
