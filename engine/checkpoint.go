@@ -91,7 +91,7 @@ type held struct {
 func kinds() []any {
 	return []any{
 		&testudo.ARP{}, &testudo.Conn{}, &testudo.DHCP{}, &testudo.DNS{}, &testudo.FTP{}, &testudo.HTTP{},
-		&testudo.ICMPEcho{}, &testudo.NTP{}, &testudo.Opaque{}, &testudo.QUIC{}, &testudo.SMTP{}, &testudo.SSH{},
+		&testudo.ICMPEcho{}, &testudo.Load{}, &testudo.NTP{}, &testudo.Opaque{}, &testudo.QUIC{}, &testudo.SMTP{}, &testudo.SSH{},
 		&testudo.TLS{}, &testudo.Weird{}, &testudo.X509{},
 	}
 }

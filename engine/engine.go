@@ -229,7 +229,7 @@ func (e *engine) readAll(ctx context.Context, held []*epoch) error {
 	return g.end()
 }
 
-// maxHeld is how many records may wait for their second of traffic to be over.
+// maxHeld is how many records may wait for their tick of traffic to be over.
 // It belongs to epochs, which are cut by the input alone, so that the order is
 // the same for any number of workers.
 const maxHeld = 1 << 15
@@ -242,7 +242,7 @@ func (e *engine) pass(ep *epoch, g *judging) bool {
 	e.sense.run(ep)
 	b := batch{limit: tickOf(ep.clock), frames: ep.frames, totals: ep.totals}
 	if e.sense.held() > maxHeld {
-		b.limit++ // a second with that much in it is judged in parts
+		b.limit++ // a tick with that much in it is judged in parts
 	}
 	e.reader.recycle(ep)
 	b.items = e.sense.take(g.empty(), b.limit)
@@ -261,7 +261,7 @@ func (e *engine) advance(items []item, limit int64) ([]item, error) {
 	e.sorter.sort(items)
 	err := e.judge.order(items)
 	if e.cfg.Live != nil && limit < endOfTime {
-		e.judge.tick(testudo.Time(limit) * testudo.Time(time.Second)) // also in silence
+		e.judge.tick(testudo.Time(limit) * testudo.Time(tick)) // also in silence
 	}
 	mid := time.Now()
 	e.judge.run(e.cfg.Workers)
@@ -421,5 +421,5 @@ func (f *recordFeed) nextLimit() int64 {
 	if !f.peek() {
 		return endOfTime
 	}
-	return tickOf(f.at) + int64(time.Hour/time.Second) + 1
+	return tickOf(f.at) + int64(time.Hour/tick) + 1
 }

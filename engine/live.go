@@ -93,7 +93,7 @@ func (e *engine) view(counted totals) View {
 const logDelay = 2 * time.Second
 
 // follow judges live records where there are no frames, until ctx is done or
-// they end. What came in a second is judged when a later one has begun, or
+// they end. What came in a tick is judged when a later one has begun, or
 // after a silence; before a checkpoint all that was read is.
 func (e *engine) follow(ctx context.Context) error {
 	var items []item

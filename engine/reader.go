@@ -192,7 +192,7 @@ func (r *reader) take(ep *epoch, f *source.Frame) {
 	n := len(ep.packets)
 	ep.packets = ep.packets[:n+1]
 	p := &ep.packets[n]
-	if !r.dec.Decode(f.Link, f.Time, f.Length, ep.arena[at:], p) {
+	if !r.dec.Decode(f.Link, f.Time, f.Length, ep.arena[at:], p) && p.Kind != packet.KindFragment {
 		ep.packets = ep.packets[:n]
 		return
 	}

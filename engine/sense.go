@@ -120,15 +120,16 @@ func (s *sense) live() (t Table) {
 }
 
 func (s *sense) summarise(sum *testudo.Summary) {
-	var shed [2]int64
+	var shed [3]int64
 	for i := range s.shards {
 		st := s.shards[i].Stats()
 		sum.Conns += st.Conns
 		sum.Weirds += s.weirds[i]
 		shed[0] += st.ShedUnanswered + st.ShedIdle
 		shed[1] += st.Squeezes
+		shed[2] += st.LoadsShed
 	}
-	for i, cause := range []string{"conns", "streams"} {
+	for i, cause := range []string{"conns", "streams", "packets outside of conversations"} {
 		if shed[i] > 0 {
 			sum.Shed = append(sum.Shed, testudo.Shed{Cause: cause, Count: shed[i]})
 		}

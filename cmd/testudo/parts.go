@@ -10,6 +10,7 @@ import (
 	"github.com/testudo-shield/testudo/judge/detector/indicator"
 	"github.com/testudo-shield/testudo/judge/detector/scan"
 	"github.com/testudo-shield/testudo/judge/detector/tunnel"
+	"github.com/testudo-shield/testudo/judge/detector/worm"
 	"github.com/testudo-shield/testudo/sense/protocol"
 	"github.com/testudo-shield/testudo/sense/protocol/dhcp"
 	"github.com/testudo-shield/testudo/sense/protocol/dns"
@@ -86,5 +87,6 @@ func detectors() []detector.Detector {
 		scan.Detector(),
 		tunnel.Detector(),
 		tunnel.Spread(),
+		worm.Detector(),
 	}
 }

@@ -31,6 +31,7 @@ const (
 	isEnded  // its analyzer was ended
 	isArmed  // it is in the wheel
 	isUsed   // time passed between its packets since it was queued for eviction
+	isOwing  // no conversation yet: its packets are weighed as load
 )
 
 // conn is a live conn: four cache lines without a pointer, so that the garbage
@@ -149,6 +150,7 @@ func (s *Shard) begin(p *packet.Packet, l *look) *conn {
 	if l.srcLo == srcIsOrig {
 		c.flags |= origIsLo
 	}
+	c.flags |= isOwing
 	c.uid = uidOf(c, p.Seq)
 	s.push(unanswered, c)
 	if s.expects.n > 0 {

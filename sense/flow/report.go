@@ -79,8 +79,13 @@ func (s *Shard) Reuse(r testudo.Record) {
 	if s.dispatch.records.Reuse(r) {
 		return
 	}
-	if c, ok := r.(*testudo.Conn); ok && len(s.reused) < maxReused {
-		s.reused = append(s.reused, c)
+	switch r := r.(type) {
+	case *testudo.Conn:
+		if len(s.reused) < maxReused {
+			s.reused = append(s.reused, r)
+		}
+	case *testudo.Load:
+		s.meter.back(r)
 	}
 }
 

@@ -22,6 +22,7 @@ type Saved struct {
 	weirdSec int64
 	weirdN   int
 	expects  expects
+	meter    *meter
 	conns    saved // last: it needs the others
 }
 
@@ -30,7 +31,7 @@ type Saved struct {
 func (s *Shard) Saved() *Saved {
 	v := &Saved{
 		s: s, now: s.now, tick: s.wheel.tick, stats: s.stats,
-		weirdSec: s.weirdSec, weirdN: s.weirdN, expects: s.expects,
+		weirdSec: s.weirdSec, weirdN: s.weirdN, expects: s.expects, meter: &s.meter,
 	}
 	v.conns.of = v
 	return v
@@ -125,7 +126,7 @@ var errConn = errors.New("a conversation that cannot be")
 // TakeEntries opens n conns. Those over the budget are shed.
 func (v *saved) TakeEntries(n, _ int, next func(key, value any) (kept bool, err error)) error {
 	s := v.of.s
-	if n := v.of.expects.n; n < 0 || n > maxExpects {
+	if n := v.of.expects.n; n < 0 || n > maxExpects || v.of.meter != &s.meter || !s.meter.sound() {
 		return errConn
 	}
 	s.now, s.stats = v.of.now, v.of.stats

@@ -164,7 +164,7 @@ func TestProbedOn(t *testing.T) {
 // whether a restart may lose it.
 func TestNothingForgotten(t *testing.T) {
 	decided := strings.Fields(`
-		now stats conns lists weirdSec weirdN expects      (saved)
+		now stats conns lists weirdSec weirdN expects meter (saved)
 		cfg emit dispatch                                  (given to New)
 		table wheel                                        (made from the conns)
 		talks gaps rares services streams                  (what conns have by number, saved with them)

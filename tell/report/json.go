@@ -303,7 +303,7 @@ func plain(v any) any {
 		return address(v)
 	case []string:
 		return list(v)
-	case nil, string, bool, int, int64, int32, uint64, uint32, uint16, uint8, testudo.Time, testudo.UID:
+	case nil, testudo.Aggregate, string, bool, int, int64, int32, uint64, uint32, uint16, uint8, testudo.Time, testudo.UID:
 		return v
 	}
 	return fmt.Sprint(v)

@@ -12,7 +12,8 @@
 // up to 10 % of that; {i} is the repetition's number in three digits, {n} the
 // bare number. Then come the log's name, orig, resp, the transport and fields by their
 // Go names; lists are joined by commas, quotes keep blanks. Hit=value/field/list
-// is a hit of an indicator. Records are put in
+// is a hit of an indicator. A line of load is made up from a few words (load.go).
+// Records are put in
 // order of time, annotated as the engine would, and given to the detector.
 package detectortest
 
@@ -207,6 +208,9 @@ func moment(r testudo.Record) testudo.Time {
 	if c, ok := r.(*testudo.Conn); ok {
 		return c.Time.Add(c.Duration)
 	}
+	if l, ok := r.(*testudo.Load); ok {
+		return l.Time.Add(l.Span)
+	}
 	return r.Base().Time
 }
 
@@ -309,6 +313,7 @@ func kinds() map[string]testudo.Record {
 		"quic": &testudo.QUIC{}, "http": &testudo.HTTP{}, "ssh": &testudo.SSH{}, "smtp": &testudo.SMTP{},
 		"ftp": &testudo.FTP{}, "icmp_echo": &testudo.ICMPEcho{}, "dhcp": &testudo.DHCP{}, "ntp": &testudo.NTP{},
 		"arp": &testudo.ARP{}, "opaque": &testudo.Opaque{}, "weird": &testudo.Weird{},
+		"load": &testudo.Load{},
 	}
 }
 
@@ -339,6 +344,9 @@ func record(words []string, at testudo.Time) (testudo.Record, error) {
 	var known bool
 	if m.ID.Proto, known = transports()[words[3]]; !known {
 		return nil, fmt.Errorf("no transport %q; want tcp, udp, icmp, icmp6, sctp or none", words[3])
+	}
+	if _, ok := r.(*testudo.Load); ok {
+		return loadOf(words[4:], m.ID, at)
 	}
 	m.UID = testudo.UID(detector.NameKey(words[1] + " " + words[2] + at.String()))
 	v := reflect.ValueOf(r).Elem()

@@ -30,7 +30,7 @@ func Format() logs.Format {
 		// headers only where all of them are.
 		Lacks: []testudo.Evidence{
 			testudo.Bursts, testudo.Turns, testudo.Bodies, testudo.Headers, testudo.FirstBytes, testudo.Keys,
-			testudo.Keystrokes, testudo.Logins, testudo.EchoPayloads, testudo.FlagOrder, testudo.ExactSizes, testudo.Certificates,
+			testudo.Keystrokes, testudo.Logins, testudo.EchoPayloads, testudo.FlagOrder, testudo.ExactSizes, testudo.Certificates, testudo.Loads,
 		},
 		File:   func(string) logs.File { return file{} },
 		Joiner: func() logs.Joiner { return newJoiner() },

@@ -27,7 +27,7 @@ func Format() logs.Format {
 		Name: "Zeek log", Sniff: sniff,
 		Lacks: []testudo.Evidence{
 			testudo.Bursts, testudo.Turns, testudo.Bodies, testudo.Headers, testudo.FirstBytes,
-			testudo.Keys, testudo.Keystrokes, testudo.EchoPayloads,
+			testudo.Keys, testudo.Keystrokes, testudo.EchoPayloads, testudo.Loads,
 		},
 		File: func(name string) logs.File {
 			stem := byName[stemOf(name)]
