@@ -20,10 +20,12 @@ field() { "$work/here" version -o json | sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\
 for script in preinst postinst prerm postrm; do
 	sed "s/@VERSION@/$(field version)/g; s/@FORMAT@/$(field state_format)/g" "packaging/$script" >"$work/$script"
 done
-gzip -9nc CHANGELOG.md >"$work/changelog.gz"
+gzip -9nc CHANGELOG.md >"$work/CHANGELOG.md.gz"
 # What is compiled in asks that its notice goes with it.
 {
 	cat packaging/copyright
+	printf '\n== %s, LICENSE\n\n' "$(go version | cut -d ' ' -f 3)"
+	cat "$(go env GOROOT)/LICENSE"
 	go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/testudo | sort -u | while read -r path release dir; do
 		for notice in "$dir"/LICENSE* "$dir"/NOTICE*; do
 			[ ! -f "$notice" ] || { printf '\n== %s %s, %s\n\n' "$path" "$release" "${notice##*/}"; cat "$notice"; }

@@ -33,7 +33,7 @@ func examineRights(c config) []finding {
 	if holds(unix.CAP_NET_RAW) {
 		return []finding{good("rights", "packets can be captured (CAP_NET_RAW)")}
 	}
-	if conn, err := net.DialTimeout("unix", c.SensorSocket, time.Second); err == nil {
+	if conn, err := net.DialTimeout("unixpacket", c.SensorSocket, time.Second); err == nil {
 		conn.Close()
 		return []finding{good("rights", "none here, and none is needed: the sensor answers at %s", c.SensorSocket)}
 	}
