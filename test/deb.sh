@@ -27,7 +27,7 @@ if [ "${1:-}" != inside ]; then
 	printf '{"Replace":{"%s/cmd/testudo/version.go":"%s/version.go","%s/cmd/testudo/state.go":"%s/state.go"}}' "$PWD" "$work" "$PWD" "$work" >"$work/overlay.json"
 	GOFLAGS="-overlay=$work/overlay.json" ./packaging/deb.sh "$work/new"
 	cp "$0" "$work/deb.sh"
-	unshare --mount --net --pid --fork "$BASH" "$0" inside "$work"
+	unshare --mount --net --pid --fork --kill-child "$BASH" "$0" inside "$work"
 	exit
 fi
 
@@ -107,16 +107,18 @@ ip link set lo up
 ip link add tdo0 type veth peer name tdo1
 ip link set tdo0 up
 ip link set tdo1 up
+ip address add 10.1.0.1/16 dev tdo1
 printf 'interfaces:\n  - name: tdo0\n    ring_mb: 4\nlocal: [10.1.0.0/16]\n' >/etc/testudo/testudo.yaml
 testudo check --config /etc/testudo/testudo.yaml >$said 2>&1 || die "check with an interface"
 says '^ok +interface tdo0'
+declare -A pids
 run_service() {
 	for unit in testudo-sensor testudo; do
 		rm -f "/run/notify-$unit"
 		socat -u "UNIX-RECV:/run/notify-$unit,mode=666" "CREATE:/tmp/work/$unit.notify" &
 		until [ -S "/run/notify-$unit" ]; do sleep 0.05; done
 		(as_unit $unit) >"/tmp/work/$unit.log" 2>&1 &
-		eval "pid_${unit//-/_}=$!"
+		pids[$unit]=$!
 		for _ in $(seq 200); do
 			! grep -q READY=1 "/tmp/work/$unit.notify" 2>/dev/null || continue 2
 			sleep 0.05
@@ -126,24 +128,26 @@ run_service() {
 }
 stop_service() {
 	for unit in testudo testudo-sensor; do
-		pid=pid_${unit//-/_}
-		kill -TERM "${!pid}" || die "$unit had ended by itself"
-		timeout 20 tail --pid="${!pid}" -f /dev/null || die "$unit goes on 20 seconds after it was told to stop"
-		wait "${!pid}" || die "$unit ended with $?"
+		kill -TERM "${pids[$unit]}" || die "$unit had ended by itself"
+		timeout 20 tail --pid="${pids[$unit]}" -f /dev/null || die "$unit goes on 20 seconds after it was told to stop"
+		wait "${pids[$unit]}" || die "$unit ended with $?"
 	done
 }
 if testudo help | grep -q '^  serve ' && testudo help | grep -q '^  sensor '; then
 	serves=yes
 	run_service
-	grep -q '^CapEff:[[:space:]]*0*$' "/proc/$pid_testudo/status" || die "the service has rights: $(grep CapEff "/proc/$pid_testudo/status")"
-	[ "$(stat -c %U "/proc/$pid_testudo")" = testudo ] || die "the service runs as $(stat -c %U "/proc/$pid_testudo")"
+	grep -q '^CapEff:[[:space:]]*0*$' "/proc/${pids[testudo]}/status" || die "the service has rights: $(grep CapEff "/proc/${pids[testudo]}/status")"
+	[ "$(stat -c %U "/proc/${pids[testudo]}")" = testudo ] || die "the service runs as $(stat -c %U "/proc/${pids[testudo]}")"
 	echo 'workers: lots' >>/etc/testudo/testudo.yaml
-	kill -HUP "$pid_testudo"
+	kill -HUP "${pids[testudo]}"
 	for _ in $(seq 100); do ! grep -q 'testudo.yaml:5:10: workers' testudo.log || break; sleep 0.05; done
 	grep -q 'testudo.yaml:5:10: workers' testudo.log || die "a wrong configuration was not refused at SIGHUP"
-	kill -0 "$pid_testudo" || die "the service ended over a wrong configuration"
+	for i in 9 10 11; do (echo hello >/dev/udp/10.1.0.$i/9) 2>/dev/null || true; done # who has …? on tdo1
+	sleep 1
+	kill -0 "${pids[testudo]}" || die "the service ended over a wrong configuration"
 	sed -i '$d' /etc/testudo/testudo.yaml
 	stop_service
+	grep -Eq 'stopped: [1-9][0-9]* packets' testudo.log || die "the service saw no packet of those on the wire"
 	[ -s /var/lib/testudo/format ] || die "the state has no mark of its format"
 else
 	serves=no
@@ -183,7 +187,8 @@ echo learned >/var/lib/testudo/keepsake
 dpkg -r testudo >$said 2>&1 || die "dpkg -r"
 [ ! -e /usr/bin/testudo ] || die "the program is still there"
 [ ! -e /etc/systemd/system/multi-user.target.wants/testudo.service ] || die "the service is still enabled"
-[ -e /var/lib/testudo/keepsake ] && [ -e /etc/testudo/testudo.yaml ] || die "removing took state or configuration"
+[ -e /var/lib/testudo/keepsake ] || die "removing took the state"
+[ -e /etc/testudo/testudo.yaml ] || die "removing took the configuration"
 
 step "purge"
 dpkg --purge testudo >$said 2>&1 || die "dpkg --purge"
