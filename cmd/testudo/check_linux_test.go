@@ -52,7 +52,7 @@ func TestExamineDisk(t *testing.T) {
 // TestExamineMemory holds that budgets beyond the machine are warned of.
 func TestExamineMemory(t *testing.T) {
 	c := defaultConfig()
-	c.Budgets.Streams = 1 << 36
+	c.Budgets.Streams = 1 << 30
 	for range 64 {
 		c.Interfaces = append(c.Interfaces, iface{RingMB: 1 << 20})
 	}
