@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs what make test leaves out. --long fuzzes every parser for two minutes
-# and repeats what must be equal. Needs Go, gcc (for the race detector) and
-# the Go module proxy; nothing is installed outside Go's own module cache.
+# and repeats what must be equal. Needs Go, gcc (for the race detector), the Go
+# module proxy, and root for the package, which is tried in a throwaway copy of
+# this machine; what that needs is installed from the distribution.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 long=no; [ "${1:-}" = --long ] && long=yes
@@ -38,6 +39,9 @@ go list -f '{{.ImportPath}} {{.Dir}}' ./... | while read -r pkg dir; do
 		go test -run='^$' -fuzz="^$target\$" -fuzztime=$seconds "$pkg" | tail -n 1
 	done
 done
+
+say "the package"
+./test/deb.sh
 
 if [ $long = yes ]; then
 	say "the same bytes for any number of workers, twenty runs"

@@ -33,7 +33,7 @@ func examineRights(c config) []finding {
 	if holds(unix.CAP_NET_RAW) {
 		return []finding{good("rights", "packets can be captured (CAP_NET_RAW)")}
 	}
-	if conn, err := net.DialTimeout("unix", c.SensorSocket, time.Second); err == nil {
+	if conn, err := net.DialTimeout("unixpacket", c.SensorSocket, time.Second); err == nil {
 		conn.Close()
 		return []finding{good("rights", "none here, and none is needed: the sensor answers at %s", c.SensorSocket)}
 	}
@@ -173,7 +173,7 @@ func examineDisk(c config, about, dir string) []finding {
 	if owner, serves, ok := owners(there, c.User); ok && there == dir && os.Geteuid() == 0 && owner != serves && owner != 0 {
 		all = append(all, warn(about, "sudo chown -R "+c.User+": "+dir, "%s belongs to another account than the service's, %s", dir, c.User))
 	}
-	free := int64(st.Bavail) * st.Bsize
+	free := int64(st.Bavail) * int64(st.Bsize) // of other widths on other machines
 	switch {
 	case free < full:
 		return append(all, fail(exitConfig, about, "make room or name a folder on another disk", "%s: only %.0f MB are free", dir, float64(free)/1e6))

@@ -16,8 +16,8 @@ func (c config) check() (wrong []problem) {
 	refuse := func(path, format string, args ...any) {
 		wrong = append(wrong, problem{path: path, text: fmt.Sprintf(format, args...)})
 	}
-	within := func(path string, value, least, most int, unit string) {
-		if value < least || value > most {
+	within := func(path string, value int, least, most int64, unit string) {
+		if int64(value) < least || int64(value) > most {
 			refuse(path, "%d: want %d to %d%s", value, least, most, unit)
 		}
 	}

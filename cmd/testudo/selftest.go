@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -103,7 +104,7 @@ func oneIndicator(r testudo.Record) []testudo.Hit {
 func toldBy(incidents []testudo.Incident, p planted) (string, bool) {
 	for i := range incidents {
 		for _, s := range incidents[i].Sightings {
-			if s.Detector == p.detector && named(s, p.who) {
+			if s.Detector == cmp.Or(p.signs, p.detector) && strings.HasPrefix(s.Key, p.key) && named(s, p.who) {
 				return s.Title, true
 			}
 		}
@@ -121,7 +122,10 @@ func named(s testudo.Sighting, who netip.Addr) bool {
 }
 
 func (a *app) tellTried(o outcome, took time.Duration) error {
-	fired := 0
+	fired, width := 0, 0
+	for _, t := range o.tried {
+		width = max(width, len(t.Detector))
+	}
 	enc := json.NewEncoder(a.stdout)
 	for _, t := range o.tried {
 		if t.Fired {
@@ -141,7 +145,7 @@ func (a *app) tellTried(o outcome, took time.Duration) error {
 		if !t.Fired {
 			word, text = "SILENT", "did not see that "+t.What
 		}
-		fmt.Fprintf(a.stdout, "%s  %-10s  %s\n", word, t.Detector, terminal(text))
+		fmt.Fprintf(a.stdout, "%s  %-*s  %s\n", word, width, t.Detector, terminal(text))
 	}
 	well := fired == len(o.tried) && len(o.accused) == 0
 	if a.output == "json" {
@@ -158,7 +162,7 @@ func (a *app) tellTried(o outcome, took time.Duration) error {
 		}
 	} else {
 		for _, title := range o.accused {
-			fmt.Fprintf(a.stdout, "WRONG   innocent    %s\n", terminal(title))
+			fmt.Fprintf(a.stdout, "WRONG   %-*s  %s\n", width, "innocent", terminal(title))
 		}
 		fmt.Fprintf(a.stdout, "\n%d of %d detections fired; %s; %s packets in %.1f s\n", fired, len(o.tried), innocents(o.accused), count(float64(o.packets)), took.Seconds())
 	}

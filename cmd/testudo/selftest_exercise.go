@@ -25,6 +25,7 @@ type planted struct {
 	detector, what string
 	who            netip.Addr // a victim or a server of the sighting
 	plant          func(*exercise)
+	signs, key     string // the name that the detector signs with, where it is another, and how its keys begin
 }
 
 // listed is the one indicator that the self-test loads.
@@ -34,14 +35,16 @@ const listed = "203.0.113.66"
 func plantedAttacks() []planted {
 	addr := netip.MustParseAddr
 	return []planted{
-		{"beacon", "a program reports every five minutes", addr("203.0.113.50"), (*exercise).beacon},
-		{"bruteforce", "passwords are tried at a file server", addr("10.1.0.6"), (*exercise).guessing},
-		{"channel", "a shell was connected back to a machine outside", addr("203.0.113.21"), (*exercise).shell},
-		{"exfil", "files are sent out in pieces through the night", addr("203.0.113.41"), (*exercise).theft},
-		{"flood", "a server is flooded with connection requests", addr("10.1.0.7"), (*exercise).flood},
-		{"indicator", "a machine goes to a listed address", addr(listed), (*exercise).listed},
-		{"scan", "the network is scanned from inside", addr("10.1.0.33"), (*exercise).sweep},
-		{"tunnel", "data is carried in DNS names", addr("10.1.0.28"), (*exercise).tunnel},
+		{detector: "beacon", what: "a program reports every five minutes", who: addr("203.0.113.50"), plant: (*exercise).beacon},
+		{detector: "bruteforce", what: "passwords are tried at a file server", who: addr("10.1.0.6"), plant: (*exercise).guessing},
+		{detector: "channel", what: "a shell was connected back to a machine outside", who: addr("203.0.113.21"), plant: (*exercise).shell},
+		{detector: "exfil", what: "files are sent out in pieces through the night", who: addr("203.0.113.41"), plant: (*exercise).theft},
+		{detector: "flood", what: "a server is flooded with connection requests", who: addr("10.1.0.7"), plant: (*exercise).flood},
+		{detector: "indicator", what: "a machine goes to a listed address", who: addr(listed), plant: (*exercise).listed},
+		{detector: "scan", what: "the network is scanned from inside", who: addr("10.1.0.33"), plant: (*exercise).sweep},
+		{detector: "tunnel", what: "data is carried in DNS names", who: addr("10.1.0.28"), plant: (*exercise).tunnel},
+		{detector: "tunnel-spread", what: "data is carried in names of many domains", who: addr("10.1.0.29"), plant: (*exercise).spread, signs: "tunnel", key: "spread "},
+		{detector: "worm", what: "five machines pass something on, one to the other", who: addr("10.1.0.40"), plant: (*exercise).worm},
 	}
 }
 
@@ -146,10 +149,35 @@ func (e *exercise) sweep() {
 }
 
 func (e *exercise) tunnel() {
-	code := base32.HexEncoding.WithPadding(base32.NoPadding)
 	for i := range 120 {
-		name := strings.ToLower(code.EncodeToString(e.noise(32))) + "." + strings.ToLower(code.EncodeToString(e.noise(24))) + ".t1.brasswind.example"
-		e.Lookup(secondDay.Add(7*time.Hour+time.Duration(i)*4*time.Second), e.from("10.1.0.28"), netip.MustParseAddr(resolver), uint16(i), name,
-			netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}))
+		e.carry(secondDay.Add(7*time.Hour+time.Duration(i)*4*time.Second), "10.1.0.28", "t1.brasswind.example")
 	}
+}
+
+func (e *exercise) spread() {
+	for i := range 72 {
+		e.carry(secondDay.Add(8*time.Hour+time.Duration(i)*9*time.Second), "10.1.0.29", fmt.Sprintf("ns.harbour%d.example", i%24))
+	}
+}
+
+// worm begins at one desk: each machine it gets into tries forty addresses and
+// gets into the next.
+func (e *exercise) worm() {
+	for i := range 5 {
+		at, host := secondDay.Add(9*time.Hour+time.Duration(i)*4*time.Minute), fmt.Sprintf("10.1.0.%d", 40+i)
+		for n := range 40 {
+			to := netip.AddrFrom4([4]byte{10, 1, byte(2 + i), byte(1 + n)})
+			e.Knock(at.Add(time.Duration(n)*2*time.Second), e.from(host), netip.AddrPortFrom(to, 5985), 0)
+		}
+		if i < 4 {
+			e.Conn(at.Add(2*time.Minute), e.from(host), wire.Port(fmt.Sprintf("10.1.0.%d", 41+i), 5985), wire.Say{Bytes: e.noise(4000)}, wire.Say{Resp: true, Bytes: e.noise(200)})
+		}
+	}
+}
+
+// carry is a question whose name is data.
+func (e *exercise) carry(at time.Time, host, domain string) {
+	code := base32.HexEncoding.WithPadding(base32.NoPadding)
+	name := strings.ToLower(code.EncodeToString(e.noise(24+e.r.IntN(12)))+"."+code.EncodeToString(e.noise(16+e.r.IntN(12)))) + "." + domain
+	e.Lookup(at, e.from(host), netip.MustParseAddr(resolver), uint16(e.port), name, netip.AddrFrom4([4]byte{203, 0, 113, byte(e.port)}))
 }

@@ -78,8 +78,12 @@ func TestNotifySystemd(t *testing.T) {
 		us, pid string
 		want    time.Duration
 	}{
-		{"", "", 0}, {"60000000", "", 30 * time.Second}, {"60000000", strconv.Itoa(os.Getpid()), 30 * time.Second},
-		{"60000000", "1", 0}, {"soon", "", 0}, {"-5", "", 0},
+		{"", "", 0},
+		{"60000000", "", 30 * time.Second},
+		{"60000000", strconv.Itoa(os.Getpid()), 30 * time.Second},
+		{"60000000", "1", 0},
+		{"soon", "", 0},
+		{"-5", "", 0},
 	} {
 		t.Setenv("WATCHDOG_USEC", c.us)
 		t.Setenv("WATCHDOG_PID", c.pid)
