@@ -26,7 +26,7 @@ func (s *script) Next() (testudo.Record, error) {
 	return &testudo.Conn{Meta: testudo.Meta{UID: s.uid}}, nil
 }
 func (s *script) Account() Account { return Account{Skipped: []testudo.Skip{{Input: "x"}}} }
-func (s *script) Close() error            { s.closed = true; return nil }
+func (s *script) Close() error     { s.closed = true; return nil }
 
 func TestTogether(t *testing.T) {
 	broken := errors.New("broken")

@@ -205,7 +205,7 @@ func TestListen(t *testing.T) {
 	if _, err := l.Next(); err == nil || err == source.ErrIdle {
 		t.Errorf("closed: %v", err)
 	}
-	if  len(l.Shed()) != 1 {
+	if len(l.Shed()) != 1 {
 		t.Errorf("shed %v", l.Shed())
 	}
 }

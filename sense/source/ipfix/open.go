@@ -19,6 +19,10 @@ func Opener(capture Capture) source.Opener {
 	return source.Opener{
 		Name:  "flow exports",
 		Sniff: func(head []byte) bool { return Sniff(head, capture) },
+		Lacks: []testudo.Evidence{
+			testudo.Bursts, testudo.Turns, testudo.Bodies, testudo.Headers, testudo.FirstBytes, testudo.Keys,
+			testudo.Keystrokes, testudo.Logins, testudo.EchoPayloads, testudo.FlagOrder, testudo.ExactSizes, testudo.Certificates, testudo.Loads,
+		},
 		Records: func(paths ...string) (source.Records, error) {
 			return Open(capture, paths...)
 		},
