@@ -19,6 +19,10 @@ const mixSeed = 1
 // of a mix that is open: the short ones over UDP stay there for a minute.
 const ConnsPerFlow = 3
 
+// leastWarm is how many frames pass before measuring at the least: with few
+// flows what detectors remember takes longer to grow than the flow table.
+const leastWarm = 2 << 20
+
 // runMix measures an ordinary mix.
 func (b Bench) runMix(ctx context.Context) (Measured, error) {
 	before := liveHeap()
@@ -27,7 +31,7 @@ func (b Bench) runMix(ctx context.Context) (Measured, error) {
 		return Measured{}, err
 	}
 	own := liveHeap() - before
-	frames := &mixFrames{mix: mix, warm: mix.Warm(), limit: b.For}
+	frames := &mixFrames{mix: mix, warm: max(mix.Warm(), leastWarm), limit: b.For}
 	m := &meterBench{warm: frames.warm, used: processorTime(), begin: frames.begin, last: frames.over.Load, profile: b.Profile}
 	out, err := b.measure(ctx, m, frames, nil)
 	out.Rounds, out.CaptureBytes = 1, own
