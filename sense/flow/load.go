@@ -264,6 +264,15 @@ func (s *Shard) loadOf(q *burden, end testudo.Time) *testudo.Load {
 	return l
 }
 
+// tidy clears the places that are not in use, so that saving them costs little.
+func (m *meter) tidy() {
+	for i := range m.places {
+		if m.busy>>i&1 == 0 {
+			m.places[i] = burden{}
+		}
+	}
+}
+
 // sound tells whether m may have been filled by the packets of a shard.
 func (m *meter) sound() bool {
 	for i := range m.places {

@@ -29,6 +29,7 @@ type Saved struct {
 // Saved returns what is to be written of s. Reading into the Saved of a new
 // shard fills that shard.
 func (s *Shard) Saved() *Saved {
+	s.meter.tidy()
 	v := &Saved{
 		s: s, now: s.now, tick: s.wheel.tick, stats: s.stats,
 		weirdSec: s.weirdSec, weirdN: s.weirdN, expects: s.expects, meter: &s.meter,
