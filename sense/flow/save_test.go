@@ -155,8 +155,8 @@ func TestProbedOn(t *testing.T) {
 		s = moved(t, s, Config{}, ps, tr.emit)
 	}
 	s.Flush(t0.Add(time.Second))
-	if s.Stats().Claimed != 1 {
-		t.Errorf("claimed %d: %s", s.Stats().Claimed, log.String())
+	if n := len(tr.conns); s.Stats().Claimed != 1 || n != 1 || tr.conns[0].Service != "e" {
+		t.Errorf("claimed %d, told %d: %s", s.Stats().Claimed, n, log.String())
 	}
 }
 
