@@ -2,7 +2,7 @@
 GO ?= go
 export CGO_ENABLED = 0
 
-.PHONY: build drill test prove prove-long lint clean
+.PHONY: build deb drill test prove prove-long clean
 
 build:
 	$(GO) build -trimpath -o testudo ./cmd/testudo
@@ -16,6 +16,12 @@ test:
 	$(GO) vet ./...
 	$(GO) test ./...
 
+# A Debian package of this version in dist/: the program, its services and
+# account, manual pages and completions. GOARCH=arm64 makes one for another
+# machine.
+deb:
+	./packaging/deb.sh dist
+
 # What needs more than a plain user and ten minutes: the race detector, the
 # linters at their pinned versions, every fuzz target for a moment. It
 # installs what it needs and says so.
@@ -27,4 +33,4 @@ prove-long:
 	./test/prove.sh --long
 
 clean:
-	rm -rf testudo drill-out
+	rm -rf testudo drill-out dist

@@ -23,13 +23,15 @@ var mayImport = []struct {
 	reason string
 }{
 	{".", nil, "the nouns depend on the standard library only"},
-	{"cmd/*", []string{"*", "*/*", "*/*/*"}, "the command wires everything"},
+	{"cmd/*", []string{"*", "*/*", "*/*/*", "*/*/*/*"}, "the command wires everything"},
 	{"shield", []string{"engine", "sense/*", "judge/*", "act/*", "keep/*", "tell/*", "drill"}, "the use cases carry results between the wings"},
 	{"engine", []string{"sense/*", "judge/*"}, "the data plane joins sense and judge, and knows no leaf"},
+	{"sense/source/*", []string{"sense/source/logs"}, "what other sensors write comes in lines of text, read and followed alike"},
 	{"sense/flow", []string{"sense/packet", "sense/protocol"}, "flow runs protocols on packets"},
 	{"sense/protocol/quic", []string{"sense/protocol/tls"}, "QUIC carries TLS"},
 	{"sense/protocol/*", []string{"sense/protocol/content"}, "a protocol may ask what kind of content a body is"},
-	{"judge/detector/detectortest", []string{"judge/annotate"}, "traces are annotated as the engine would"},
+	{"sense/source/afpacket", []string{"sense/source/afpacket/program"}, "the kernel is given the programs that are written there"},
+	{"judge/detector/detectortest", []string{"judge/annotate", "judge/snapshot"}, "traces are annotated, and memories saved, as the engine would"},
 	{"judge/annotate", []string{"judge/detector"}, "it keeps what it learned in the detectors' bounded table"},
 	{"judge/incident", []string{"judge/detector"}, "likewise"},
 	{"judge/adversary", []string{"judge/incident"}, "campaigns join incidents"},

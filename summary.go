@@ -16,7 +16,9 @@ type Summary struct {
 	Hosts          int // machines of ours that were seen
 	Malformed      int64
 	Weirds         int64
-	Dropped        int64 // frames a live source lost
+	Dropped        int64 // frames a live source lost, not among Packets
+	Unread         int64 // of Packets, those left out under load
+	HeadersOnly    int64 // of Packets, those whose payload was left out under load
 	BySeverity     [Critical + 1]int
 
 	Local        []netip.Prefix // what counts as ours
@@ -40,12 +42,24 @@ type Judgement struct {
 	Detector string
 	Full     bool
 	Lacked   string // "slow beacons (needs hours)"; empty if Full
+	// Wait is how much longer traffic must be watched until it judges fully; 0
+	// where that is not what is lacking.
+	Wait time.Duration
 }
 
 // Shed counts what fell to one budget.
 type Shed struct {
 	Cause string // "conns", "stream bytes", "beacon pairs"
 	Count int64
+}
+
+// Coverage returns the share of the frames on the wire that were read, 0 to 1;
+// 1 where there were none.
+func (s *Summary) Coverage() float64 {
+	if s.Packets+s.Dropped == 0 {
+		return 1
+	}
+	return float64(s.Packets-s.Unread) / float64(s.Packets+s.Dropped)
 }
 
 // Span returns how much traffic time the run covers.

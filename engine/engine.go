@@ -44,6 +44,8 @@ type Config struct {
 	Protocols []protocol.Protocol
 	Detectors []detector.Detector
 	Budgets   Budgets
+	// Lacks is the evidence that some of the inputs cannot give.
+	Lacks []testudo.Evidence
 
 	// Local are the networks we protect. If none of their addresses occurs
 	// among the first packets and GuessLocal is set, who answers whom decides.
@@ -60,6 +62,20 @@ type Config struct {
 	Progress func(Progress)
 	// Rewrite may change a packet after it was decoded; for the benchmark.
 	Rewrite func(*packet.Packet)
+	// Live, where set, says that the inputs are live ones; see live.go.
+	Live *Live
+	// Resume is what an earlier run left, nil for nothing; this run goes on
+	// from there and uses it up. Anew is told which memories could not be read and start
+	// empty; nil for nobody.
+	Resume *Checkpoint
+	Anew   func(memory string)
+	// Checkpoint is called between two batches, every Every of traffic time
+	// and when the input is over or the run is interrupted, before what is
+	// still open is told; nil for never. All stands still until it returns;
+	// write may also be called later. An error is the caller's own to tell.
+	Checkpoint func(at testudo.Time, write func(io.Writer) error)
+	Every      time.Duration // 0 for only at the end
+
 	// Seen is called with the number of frames read, and of conversations in
 	// the table, when an epoch has passed through all stages; for the benchmark.
 	Seen func(frames int64, live Table)
@@ -131,7 +147,11 @@ type engine struct {
 	stages    Stages
 	readError error
 	lastShown time.Time
+	looked    looking
 	logs      *recordFeed
+	kept      clock        // the reader's, at the last epoch
+	due       testudo.Time // when the next checkpoint is
+	sizes     [Shards]int  // of the last one
 	sorter    sorter
 	spare     []item // judged, to be filled again
 }
@@ -140,6 +160,9 @@ func newEngine(cfg Config) *engine {
 	e := &engine{cfg: cfg}
 	if cfg.Frames != nil {
 		e.reader = newReader(cfg.Frames, packet.New(packet.Config{FragmentBytes: cfg.Budgets.Fragments}), cfg.Rewrite)
+		if cfg.Live != nil {
+			e.reader.load = newLoad(cfg.Live)
+		}
 	}
 	if cfg.Records != nil {
 		e.logs = &recordFeed{src: cfg.Records}
@@ -153,18 +176,33 @@ func newEngine(cfg Config) *engine {
 }
 
 func (e *engine) run(ctx context.Context) error {
-	local, guessed := e.cfg.Local, false
+	local, guessed := e.resumeSense()
 	var held []*epoch
 	if e.reader != nil {
 		reading, stop := context.WithCancel(ctx)
 		defer stop()
 		go e.reader.loop(reading)
-		if e.cfg.GuessLocal {
+		if e.cfg.GuessLocal && e.cfg.Live == nil && e.cfg.Resume == nil {
 			held = e.reader.ahead(ctx, guessPackets/epochPackets)
 			local, guessed = chooseLocal(e.cfg.Local, held)
 		}
 	}
 	e.judge = newJudge(e.cfg, local, guessed)
+	e.resumeJudge()
+	if e.cfg.Live != nil && e.logs != nil {
+		wait := time.Duration(0)
+		if e.reader == nil {
+			wait = 100 * time.Millisecond
+		}
+		pumping, stop := context.WithCancel(ctx)
+		defer stop()
+		e.logs.pump = startPump(pumping, e.cfg.Records, wait)
+	}
+	if e.cfg.Live != nil && e.reader == nil {
+		if err := e.follow(ctx); err != nil {
+			return err
+		}
+	}
 	if e.reader != nil {
 		if err := e.readAll(ctx, held); err != nil {
 			return err
@@ -172,6 +210,7 @@ func (e *engine) run(ctx context.Context) error {
 		if ctx.Err() == nil {
 			e.readError, e.stages.Read = e.reader.err, e.reader.busy
 		}
+		e.checkpoint()
 	}
 	return e.finish(ctx)
 }
@@ -190,7 +229,7 @@ func (e *engine) readAll(ctx context.Context, held []*epoch) error {
 	return g.end()
 }
 
-// maxHeld is how many records may wait for their second of traffic to be over.
+// maxHeld is how many records may wait for their tick of traffic to be over.
 // It belongs to epochs, which are cut by the input alone, so that the order is
 // the same for any number of workers.
 const maxHeld = 1 << 15
@@ -199,17 +238,17 @@ const maxHeld = 1 << 15
 // complete ticks. It returns false if they can no longer be judged.
 func (e *engine) pass(ep *epoch, g *judging) bool {
 	t := time.Now()
-	e.clock, e.counted = ep.clock, ep.totals
+	e.clock, e.counted, e.kept = ep.clock, ep.totals, ep.kept
 	e.sense.run(ep)
-	b := batch{limit: tickOf(ep.clock), frames: ep.frames}
+	b := batch{limit: tickOf(ep.clock), frames: ep.frames, totals: ep.totals}
 	if e.sense.held() > maxHeld {
-		b.limit++ // a second with that much in it is judged in parts
+		b.limit++ // a tick with that much in it is judged in parts
 	}
 	e.reader.recycle(ep)
 	b.items = e.sense.take(g.empty(), b.limit)
 	b.live = e.sense.live()
 	e.stages.Sense += time.Since(t)
-	return g.put(b)
+	return g.put(b) && e.pause(g)
 }
 
 // advance judges records of ticks before limit, and with them those of logs.
@@ -221,6 +260,9 @@ func (e *engine) advance(items []item, limit int64) ([]item, error) {
 	}
 	e.sorter.sort(items)
 	err := e.judge.order(items)
+	if e.cfg.Live != nil && limit < endOfTime {
+		e.judge.tick(testudo.Time(limit) * testudo.Time(tick)) // also in silence
+	}
 	mid := time.Now()
 	e.judge.run(e.cfg.Workers)
 	e.stages.Annotate += mid.Sub(t)
@@ -248,6 +290,9 @@ func (e *engine) finish(ctx context.Context) error {
 	}
 	if e.logs != nil {
 		e.readError = errors.Join(e.readError, e.logs.err)
+	}
+	if e.reader == nil {
+		e.checkpoint()
 	}
 	e.judge.end(e.cfg.Workers)
 	return ctx.Err()
@@ -310,6 +355,23 @@ type recordFeed struct {
 	at   testudo.Time
 	done bool
 	err  error // what ended it before its end
+
+	pump     *pump  // reads src where it is live
+	position []byte // of src, after the records given so far
+	marked   bool   // it was just learned
+}
+
+// read returns the next record. Of live ones it also takes the marks between.
+func (f *recordFeed) read() (testudo.Record, error) {
+	if f.pump == nil {
+		return f.src.Next()
+	}
+	x, err := f.pump.next()
+	if err == errMark {
+		f.position, f.marked = x.position, true
+		return nil, source.ErrIdle
+	}
+	return x.r, err
 }
 
 // peek makes sure next holds the next record, if there is one; at never runs
@@ -321,10 +383,13 @@ func (f *recordFeed) peek() bool {
 	if f.done {
 		return false
 	}
-	r, err := f.src.Next()
+	r, err := f.read()
+	if isIdle(err) {
+		return false
+	}
 	if err != nil {
 		f.done = true
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			f.err = err
 		}
 		return false
@@ -356,5 +421,5 @@ func (f *recordFeed) nextLimit() int64 {
 	if !f.peek() {
 		return endOfTime
 	}
-	return tickOf(f.at) + int64(time.Hour/time.Second) + 1
+	return tickOf(f.at) + int64(time.Hour/tick) + 1
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -32,6 +33,7 @@ type judge struct {
 	clock    testudo.Time
 	seq      int32
 	records  int64
+	claims   int // sightings so far, every new word on one counted
 	first    testudo.Time
 	last     testudo.Time
 	logsSeen map[string]bool // kinds of records that came
@@ -60,17 +62,24 @@ type mark struct {
 
 func newJudge(cfg Config, local []netip.Prefix, guessed bool) *judge {
 	j := &judge{cfg: cfg, local: local, guessed: guessed, logsSeen: map[string]bool{}}
-	j.notes = annotate.New(annotate.Config{
-		Local: local, Entries: cfg.Budgets.Entries, Match: cfg.Match, IsShared: cfg.IsShared,
-	})
-	j.builder = incident.New(incident.Config{
-		Sightings: cfg.Budgets.Sightings, NameOf: j.notes.NameOf, DomainOf: annotate.RegisteredDomain,
-	})
+	j.notes = annotate.New(j.notesConfig())
+	j.builder = incident.New(j.storiesConfig())
 	for i := range j.shards {
 		j.shards[i].memories = make([]detector.Memory, len(cfg.Detectors))
 	}
 	return j
 }
+
+func (j *judge) notesConfig() annotate.Config {
+	return annotate.Config{Local: j.local, Entries: j.cfg.Budgets.Entries, Match: j.cfg.Match, IsShared: j.cfg.IsShared}
+}
+
+func (j *judge) storiesConfig() incident.Config {
+	return incident.Config{Sightings: j.cfg.Budgets.Sightings, NameOf: j.notes.NameOf, DomainOf: annotate.RegisteredDomain}
+}
+
+// entries is the budget of each detector's memory in one shard.
+func (j *judge) entries() int { return max(1, j.cfg.Budgets.Entries/Shards) }
 
 // order annotates the items one after the other and queues them for the
 // detectors' shards.
@@ -104,6 +113,9 @@ func (j *judge) order(items []item) error {
 }
 
 func (j *judge) count(r testudo.Record) {
+	if _, ok := r.(*testudo.Load); ok {
+		return // a measurement, no record of what was said
+	}
 	t := r.Base().Time
 	if j.first == 0 || t < j.first {
 		j.first = t
@@ -136,7 +148,7 @@ func (j *judge) tick(t testudo.Time) {
 
 // run lets the detectors see the batch and takes their sightings.
 func (j *judge) run(workers int) {
-	if j.seq == 0 {
+	if j.seq == 0 && len(j.marks) == 0 {
 		return
 	}
 	parallel(workers, func(i int) { j.shards[i].run(j.cfg, j.marks) })
@@ -164,6 +176,7 @@ func (j *judge) gather() {
 	for _, s := range all {
 		j.builder.Add(s)
 	}
+	j.claims += len(all)
 }
 
 func (s *shard) run(cfg Config, marks []mark) {
@@ -236,9 +249,30 @@ func (j *judge) judged(d detector.Detector, watched time.Duration) testudo.Judge
 			v.Lacked += " or " + d.Needs[1]
 		}
 	} else if watched < d.Habit {
-		v.Full, v.Lacked = false, d.Slow+" (needs "+words(d.Habit)+")"
+		v.Full, v.Lacked, v.Wait = false, d.Slow+" (needs "+words(d.Habit)+")", d.Habit-watched
+	}
+	if lacks := lacked(d.Wants, j.cfg.Lacks); lacks != "" {
+		v.Full, v.Lacked = false, strings.TrimSuffix(lacks+"; "+v.Lacked, "; ")
 	}
 	return v
+}
+
+// lacked words what of the evidence a detector wants the inputs cannot give.
+func lacked(wants, lacks []testudo.Evidence) string {
+	var names []string
+	for _, e := range wants {
+		if slices.Contains(lacks, e) {
+			names = append(names, string(e))
+		}
+	}
+	switch n := len(names); n {
+	case 0:
+		return ""
+	case 1:
+		return "without " + names[0]
+	default:
+		return "without " + strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
 }
 
 func words(d time.Duration) string {

@@ -5,7 +5,9 @@ type batch struct {
 	items  []item // not in order yet
 	limit  int64  // the tick that all of them come before
 	frames int64  // read for it
+	totals totals // of all that was read so far
 	live   Table  // after it
+	quiet  func() // instead of all that: to be done while nothing is judged
 }
 
 // judging is the second half of a run, on a goroutine of its own: while it
@@ -22,6 +24,10 @@ func startJudging(e *engine) *judging {
 	go func() {
 		defer close(g.over)
 		for b := range g.in {
+			if b.quiet != nil {
+				b.quiet()
+				continue
+			}
 			items, err := e.advance(b.items, b.limit)
 			if err != nil {
 				g.err = err
@@ -29,6 +35,7 @@ func startJudging(e *engine) *judging {
 			}
 			g.spare <- items
 			e.show()
+			e.look(b.totals)
 			if e.cfg.Seen != nil {
 				e.cfg.Seen(b.frames, b.live)
 			}
@@ -51,6 +58,20 @@ func (g *judging) empty() []item {
 func (g *judging) put(b batch) bool {
 	select {
 	case g.in <- b:
+		return true
+	case <-g.over:
+		return false
+	}
+}
+
+// quiet does f when all batches so far are judged, while the caller waits.
+func (g *judging) quiet(f func()) bool {
+	done := make(chan struct{})
+	if !g.put(batch{quiet: func() { f(); close(done) }}) {
+		return false
+	}
+	select {
+	case <-done:
 		return true
 	case <-g.over:
 		return false

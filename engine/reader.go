@@ -30,6 +30,7 @@ type epoch struct {
 	shards  [Shards][]int32 // indices into packets
 	arena   []byte
 	clock   testudo.Time // watermark after the last packet
+	kept    clock        // the whole clock then, for a checkpoint
 	frames  int64
 	totals  totals // of all that was read until the end of this epoch
 }
@@ -38,6 +39,7 @@ type epoch struct {
 type totals struct {
 	frames, bytes, malformed, fragments int64
 	first, last                         testudo.Time
+	given                               given
 }
 
 // reader turns frames into epochs, alone on its goroutine.
@@ -52,6 +54,8 @@ type reader struct {
 	busy    time.Duration // likewise
 	ended   bool
 	counted totals
+	load    *load  // of a live input, else nil
+	before  totals // of the runs that this one goes on from
 	frames  atomic.Int64
 	read    atomic.Int64
 	total   atomic.Int64
@@ -127,8 +131,13 @@ func (r *reader) fill() *epoch {
 	start := time.Now()
 	ep := r.fresh()
 	var f source.Frame
+	idle, began := false, testudo.Time(0)
 	for len(ep.packets) < epochPackets && ep.frames < 4*epochPackets {
-		if err := r.src.Next(&f); err != nil {
+		if err := r.src.Next(&f); isIdle(err) {
+			r.clock.see(f.Time)
+			idle = true
+			break
+		} else if err != nil {
 			r.ended = true
 			if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 				r.err = err
@@ -140,13 +149,25 @@ func (r *reader) fill() *epoch {
 		if len(ep.arena)+(256<<10) > epochBytes {
 			break
 		}
+		if r.load != nil {
+			if began == 0 {
+				began = f.Time
+			}
+			if f.Time > began+cutAfter {
+				break
+			}
+		}
 	}
-	ep.clock = r.clock.now
+	if r.load != nil {
+		r.load.weigh(f.Time, idle)
+		r.counted.given = r.load.given
+	}
+	ep.clock, ep.kept = r.clock.now, r.clock
 	r.counted.frames += ep.frames
 	r.counted.first, r.counted.last = r.clock.first, r.clock.now
 	c := r.dec.Counts()
-	r.counted.malformed = int64(c.MalformedTotal())
-	r.counted.fragments = int64(c.FragmentsDropped + c.FragmentsOverlap)
+	r.counted.malformed = r.before.malformed + int64(c.MalformedTotal())
+	r.counted.fragments = r.before.fragments + int64(c.FragmentsDropped+c.FragmentsOverlap)
 	ep.totals = r.counted
 	r.frames.Store(r.counted.frames)
 	read, total := r.src.Progress()
@@ -172,11 +193,23 @@ func (r *reader) take(ep *epoch, f *source.Frame) {
 	n := len(ep.packets)
 	ep.packets = ep.packets[:n+1]
 	p := &ep.packets[n]
-	if !r.dec.Decode(f.Link, f.Time, f.Length, ep.arena[at:], p) {
+	if !r.dec.Decode(f.Link, f.Time, f.Length, ep.arena[at:], p) && p.Kind != packet.KindFragment {
 		ep.packets = ep.packets[:n]
 		return
 	}
 	p.Clock = now
+	if r.load != nil {
+		read, payload := r.load.take(p)
+		if !read {
+			ep.packets = ep.packets[:n]
+		}
+		if !payload {
+			p.Payload, ep.arena = nil, ep.arena[:at]
+		}
+		if !read {
+			return
+		}
+	}
 	if r.rewrite != nil {
 		r.rewrite(p)
 	}
@@ -189,6 +222,7 @@ func (r *reader) progress() (read, total int64) { return r.read.Load(), r.total.
 func (t *totals) summarise(s *testudo.Summary) {
 	s.Packets, s.Bytes, s.Malformed = t.frames, t.bytes, t.malformed
 	s.First, s.Last = t.first, t.last
+	t.given.summarise(s)
 	if t.fragments > 0 {
 		s.Shed = append(s.Shed, testudo.Shed{Cause: "fragments that were never joined", Count: t.fragments})
 	}

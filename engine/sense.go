@@ -28,17 +28,21 @@ type sense struct {
 	written [Shards][]item
 	workers int
 	weirds  [Shards]int64
+	fresh   func(shard int) *flow.Shard
 }
 
 func newSense(cfg Config, fc flow.Config) *sense {
 	s := &sense{workers: cfg.Workers}
-	for i := range s.shards {
-		s.shards[i] = flow.New(fc, cfg.Protocols, func(at testudo.Time, r testudo.Record) {
+	s.fresh = func(i int) *flow.Shard {
+		return flow.New(fc, cfg.Protocols, func(at testudo.Time, r testudo.Record) {
 			s.written[i] = append(s.written[i], item{at: at, uid: r.Base().UID, r: r, shard: int32(i)})
 			if _, ok := r.(*testudo.Weird); ok {
 				s.weirds[i]++
 			}
 		})
+	}
+	for i := range s.shards {
+		s.shards[i] = s.fresh(i)
 	}
 	return s
 }
@@ -116,15 +120,16 @@ func (s *sense) live() (t Table) {
 }
 
 func (s *sense) summarise(sum *testudo.Summary) {
-	var shed [2]int64
+	var shed [3]int64
 	for i := range s.shards {
 		st := s.shards[i].Stats()
 		sum.Conns += st.Conns
 		sum.Weirds += s.weirds[i]
 		shed[0] += st.ShedUnanswered + st.ShedIdle
 		shed[1] += st.Squeezes
+		shed[2] += st.LoadsShed
 	}
-	for i, cause := range []string{"conns", "streams"} {
+	for i, cause := range []string{"conns", "streams", "packets outside of conversations"} {
 		if shed[i] > 0 {
 			sum.Shed = append(sum.Shed, testudo.Shed{Cause: cause, Count: shed[i]})
 		}

@@ -46,11 +46,7 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 		return engine.Result{Summary: testudo.Summary{Inputs: r.Paths, Skipped: interrupted(r.Paths), Local: r.Local}}, err
 	}
 	defer in.close()
-	if r.Note != nil {
-		for _, n := range in.notes {
-			r.Note(n)
-		}
-	}
+	in.tell(r.Note)
 	cfg := engine.Config{
 		Workers: r.Workers, Protocols: r.Protocols, Detectors: r.Detectors,
 		Budgets: r.Budgets, Local: r.Local, GuessLocal: r.GuessLocal,
@@ -62,6 +58,9 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 	}
 	if logs := in.openLogs(); logs != nil {
 		cfg.Records = logs
+		for _, l := range in.logs {
+			cfg.Lacks = append(cfg.Lacks, l.Lacks...)
+		}
 	}
 	var logs *zeeklog.Writer
 	if r.RecordsDir != "" {
@@ -89,7 +88,11 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 		res.Summary.Skipped = append(res.Summary.Skipped, testudo.Skip{Input: "logs", Reason: res.ReadError.Error()})
 	}
 	if in.records != nil {
-		res.Summary.Skipped = append(res.Summary.Skipped, in.records.Skipped()...)
+		a := in.records.Account()
+		res.Summary.Skipped = append(res.Summary.Skipped, a.Skipped...)
+		res.Summary.Shed = append(res.Summary.Shed, a.Shed...)
+		in.notes = a.Notes
+		in.tell(r.Note)
 	}
 	res.Summary.IntelLists, res.Summary.Indicators = r.Lists.Lists, r.Lists.Indicators
 	if err == nil && len(in.frames) == 0 && in.records == nil {
@@ -100,15 +103,21 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 
 // inputs is what could be opened of the paths a user named.
 type inputs struct {
-	named    []string
-	seen     map[string]bool // files, by their one true path
-	notes    []string
-	frames   []source.Frames
-	lent     bool // the engine closes frames
-	logPaths []string
-	logs     source.Opener // of the kind of logPaths
-	records  source.Records
-	skipped  []testudo.Skip
+	named   []string
+	seen    map[string]bool // files, by their one true path
+	notes   []string
+	taken   int // how many were opened
+	frames  []source.Frames
+	lent    bool   // the engine closes frames
+	logs    []logs // by kind, in the order in which they came up
+	records source.Records
+	skipped []testudo.Skip
+}
+
+// logs are the inputs of one kind of records.
+type logs struct {
+	source.Opener
+	paths []string
 }
 
 func (in *inputs) close() {
@@ -124,15 +133,23 @@ func (in *inputs) close() {
 
 // openLogs opens all logs as one, nil if there are none.
 func (in *inputs) openLogs() source.Records {
-	if len(in.logPaths) == 0 {
-		return nil
-	}
-	var err error
-	if in.records, err = in.logs.Records(in.logPaths...); err != nil {
-		in.records = nil
-		for _, p := range in.logPaths {
-			in.skip(p, err)
+	var all []source.Records
+	for _, l := range in.logs {
+		r, err := l.Records(l.paths...)
+		if err != nil {
+			for _, p := range l.paths {
+				in.skip(p, err)
+			}
+			continue
 		}
+		all = append(all, r)
+	}
+	switch len(all) {
+	case 0:
+	case 1:
+		in.records = all[0]
+	default:
+		in.records = source.MergeRecords(all...)
 	}
 	return in.records
 }
@@ -174,6 +191,16 @@ func (in *inputs) again(path string) bool {
 	had := in.seen[key]
 	in.seen[key] = true
 	return had
+}
+
+// tell gives the notes to whom they are for.
+func (in *inputs) tell(note func(string)) {
+	for _, n := range in.notes {
+		if note != nil {
+			note(n)
+		}
+	}
+	in.notes = nil
 }
 
 func (in *inputs) note(format string, args ...any) {
@@ -218,7 +245,7 @@ func (r Replay) frameOpener() source.Opener {
 
 // openFolder takes every file below path that any source recognises.
 func (r Replay) openFolder(in *inputs, path string) {
-	before := len(in.frames) + len(in.logPaths) + len(in.skipped)
+	before := in.taken + len(in.skipped)
 	again, aside := 0, 0
 	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -239,7 +266,7 @@ func (r Replay) openFolder(in *inputs, path string) {
 		}
 		return nil
 	})
-	taken := len(in.frames) + len(in.logPaths) + len(in.skipped) - before
+	taken := in.taken + len(in.skipped) - before
 	switch {
 	case err != nil:
 		in.skip(path, err)
@@ -275,7 +302,14 @@ func (in *inputs) open(o source.Opener, path string) {
 		in.add(path, f, err)
 		return
 	}
-	in.logs, in.logPaths = o, append(in.logPaths, path)
+	in.taken++
+	for i := range in.logs {
+		if in.logs[i].Name == o.Name {
+			in.logs[i].paths = append(in.logs[i].paths, path)
+			return
+		}
+	}
+	in.logs = append(in.logs, logs{o, []string{path}})
 }
 
 func (in *inputs) add(path string, f source.Frames, err error) {
@@ -283,6 +317,7 @@ func (in *inputs) add(path string, f source.Frames, err error) {
 		in.skip(path, err)
 		return
 	}
+	in.taken++
 	in.frames = append(in.frames, f)
 }
 
@@ -318,7 +353,11 @@ func (r Replay) recognise(path string) (*source.Opener, error) {
 	return nil, nil
 }
 
-// firstBytes returns up to 4 KiB of content, decompressed.
+// headBytes is how much of a file's content is looked at to tell what it is:
+// some dozens of frames.
+const headBytes = 64 << 10
+
+// firstBytes returns up to headBytes of content, decompressed.
 func firstBytes(f io.Reader) ([]byte, error) {
 	b := bufio.NewReader(f)
 	magic, _ := b.Peek(4)
@@ -338,7 +377,7 @@ func firstBytes(f io.Reader) ([]byte, error) {
 		defer z.Close()
 		in = z
 	}
-	head := make([]byte, 4096)
+	head := make([]byte, headBytes)
 	n, err := io.ReadFull(in, head)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil

@@ -19,7 +19,9 @@ import (
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/engine"
 	"github.com/testudo-shield/testudo/sense/source"
+	"github.com/testudo-shield/testudo/sense/source/ipfix"
 	"github.com/testudo-shield/testudo/sense/source/pcap"
+	"github.com/testudo-shield/testudo/sense/source/zeek"
 	"github.com/testudo-shield/testudo/test/wire"
 )
 
@@ -120,7 +122,7 @@ func zst(t testing.TB, b []byte) []byte {
 }
 
 // FuzzFirstBytes holds that the look at a file's head ends, gives at most
-// 4 KiB, and leaves what is not packed as it is.
+// 64 KiB, and leaves what is not packed as it is.
 func FuzzFirstBytes(f *testing.F) {
 	bomb := make([]byte, 8<<20)
 	for _, b := range [][]byte{nil, []byte("text"), gz([]byte("text")), gz(bomb), gz(gz(bomb)), zst(f, []byte("text")), zst(f, bomb), gz(bomb)[:30], {0x1f, 0x8b}, {0x28, 0xb5, 0x2f, 0xfd}} {
@@ -128,11 +130,11 @@ func FuzzFirstBytes(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		head, err := firstBytes(bytes.NewReader(b))
-		if len(head) > 4096 || err != nil && len(head) > 0 {
+		if len(head) > headBytes || err != nil && len(head) > 0 {
 			t.Fatalf("%d bytes, %v", len(head), err)
 		}
 		packed := bytes.HasPrefix(b, []byte{0x1f, 0x8b}) || bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd})
-		if !packed && !bytes.Equal(head, b[:min(len(b), 4096)]) {
+		if !packed && !bytes.Equal(head, b[:min(len(b), headBytes)]) {
 			t.Fatalf("%d other bytes", len(head))
 		}
 	})
@@ -140,10 +142,10 @@ func FuzzFirstBytes(f *testing.F) {
 
 // TestFirstBytes holds that packed heads are looked into.
 func TestFirstBytes(t *testing.T) {
-	long := bytes.Repeat([]byte("0123456789abcdef"), 1000)
+	long := bytes.Repeat([]byte("0123456789abcdef"), 8000)
 	for name, b := range map[string][]byte{"plain": long, "gzip": gz(long), "zstd": zst(t, long), "gzip, cut": gz(bytes.Repeat(long, 50))[:400]} {
 		head, err := firstBytes(bytes.NewReader(b))
-		if err != nil || len(head) == 0 || !bytes.HasPrefix(long, head) || name != "gzip, cut" && len(head) != 4096 {
+		if err != nil || len(head) == 0 || !bytes.HasPrefix(long, head) || name != "gzip, cut" && len(head) != headBytes {
 			t.Errorf("%s: %d bytes, %v", name, len(head), err)
 		}
 	}
@@ -184,5 +186,31 @@ func TestLoadIntel(t *testing.T) {
 	var none Settings
 	if err := none.LoadIntel(nil); err != nil || none.Match != nil {
 		t.Errorf("without lists: %v", err)
+	}
+}
+
+// TestReplayKinds holds that records of several kinds and captures are read
+// together.
+func TestReplayKinds(t *testing.T) {
+	dir := write(t, map[string][]byte{
+		"flows":    wire.Exports().Pcap(),
+		"capture":  wire.Mixed(1, 30).Pcap(),
+		"dns.json": []byte(`{"_path":"dns","ts":1709629200.5,"uid":"C1","id.orig_h":"10.1.0.9","id.orig_p":5353,"id.resp_h":"10.1.0.1","id.resp_p":53,"proto":"udp","query":"www.example"}` + "\n"),
+	})
+	r := replay(dir)
+	r.Sources = append([]source.Opener{
+		ipfix.Opener(pcap.Open),
+		{Name: "zeek log", Sniff: zeek.Sniff, Records: func(p ...string) (source.Records, error) { return zeek.Open(p...) }},
+	}, r.Sources...)
+	var said []string
+	r.Note = func(s string) { said = append(said, s) }
+	kinds := map[string]int{}
+	r.Match = func(rec testudo.Record) []testudo.Hit { kinds[rec.Log()]++; return nil }
+	res, err := r.Run(context.Background())
+	if err != nil || len(res.Summary.Skipped) != 0 || res.Summary.Packets != int64(wire.Mixed(1, 30).Len()) || kinds["dns"] != 1 || kinds["conn"] < 320 {
+		t.Errorf("error %v, skipped %v, %d packets, records %v", err, res.Summary.Skipped, res.Summary.Packets, kinds)
+	}
+	if !strings.Contains(strings.Join(said, "\n"), "flow exports (NetFlow v5)") {
+		t.Errorf("said %q", said)
 	}
 }

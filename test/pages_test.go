@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -22,7 +21,6 @@ import (
 	"time"
 
 	"github.com/testudo-shield/testudo"
-	"github.com/testudo-shield/testudo/engine"
 	"github.com/testudo-shield/testudo/test/wire"
 )
 
@@ -151,6 +149,7 @@ func newReader(t *testing.T, sh string) reader {
 		"your.pcap":       wire.Mixed(1, 200).Pcap(),
 		"monday.pcap":     wire.Mixed(2, 60).Pcap(),
 		"tuesday.pcap.gz": gz.Bytes(),
+		"flows.pcap":      wire.Exports().Pcap(),
 		"indicators.txt":  []byte("# ours\n203.0.113.200 a relay\nbad.example\n"),
 		"lists/one.txt":   []byte("198.51.100.0/28 rented\n"),
 		"prose.txt":       []byte("This is no list.\nIt has only prose in it!\n"),
@@ -323,40 +322,6 @@ func TestRecordsPage(t *testing.T) {
 			if name != "" && !strings.Contains(part, "`"+name+"`") {
 				t.Errorf("docs/records.md: section %s.log does not name %s", r.Log(), name)
 			}
-		}
-	}
-}
-
-// TestConfigurationPage holds that every key has its line, and every budget
-// its default.
-func TestConfigurationPage(t *testing.T) {
-	text := page(t, "docs/configuration.md")
-	source := page(t, "cmd/testudo/config.go")
-	var keys []string
-	prefix := ""
-	for l := range strings.Lines(source) {
-		if strings.HasPrefix(l, "type budgets struct") {
-			prefix = "budgets."
-		}
-		if m := regexp.MustCompile("yaml:\"([a-z_]+)\"").FindStringSubmatch(l); m != nil && m[1] != "budgets" {
-			keys = append(keys, prefix+m[1])
-		}
-	}
-	if len(keys) < 8 {
-		t.Fatalf("cmd/testudo/config.go has only the keys %q; has its form changed?", keys)
-	}
-	for _, k := range keys {
-		if !strings.Contains(text, "\n| `"+k+"` | ") {
-			t.Errorf("docs/configuration.md has no line for %s", k)
-		}
-	}
-	b := engine.DefaultBudgets()
-	for _, budget := range []struct {
-		key   string
-		value int
-	}{{"conns", b.Conns}, {"streams", b.Streams}, {"fragments", b.Fragments}, {"entries", b.Entries}, {"sightings", b.Sightings}} {
-		if line := fmt.Sprintf("| `budgets.%s` | %d |", budget.key, budget.value); !strings.Contains(text, line) {
-			t.Errorf("docs/configuration.md should say %q", line)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) benchCommand() *cobra.Command {
-	var f replayFlags
+	var f judgeFlags
 	var seconds float64
 	var flows int
 	var profile, memProfile string
@@ -41,7 +41,8 @@ func (a *app) benchCommand() *cobra.Command {
 			if err := a.format("text", "json"); err != nil {
 				return err
 			}
-			set, err := a.settings(f)
+			f.recordsFormat = "tsv"
+			_, set, err := a.prepared(f)
 			if err != nil {
 				return err
 			}

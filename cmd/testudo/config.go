@@ -1,40 +1,123 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
-	"reflect"
+	"path/filepath"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/testudo-shield/testudo/engine"
 )
 
 // config is all that can be configured. Every key has a default; flags win
-// over the file.
+// over the file. What is said of each key here is also what testudo.yaml and
+// docs/configuration.md say: a test makes both from these comments, the
+// indented line being the example. A key with reload:"now" takes effect at
+// SIGHUP, any other when the service is started again; default says in words
+// what an empty value means.
 type config struct {
-	// Local are the networks you are responsible for.
-	Local []string `yaml:"local"`
-	// Workers is the number of goroutines that read and judge; 0 is one a core.
+	// Networks you are responsible for: prefixes or single addresses. Say
+	// all of them, also the private ones. Flag --local.
+	//
+	//	[10.1.0.0/16, 192.0.2.0/24, "2001:db8:7::/48"]
+	Local []string `yaml:"local" default:"the private networks, see docs/configuration.md"`
+	// Files or folders of indicators, one a line; see docs/indicators.md.
+	// Flag --intel.
+	//
+	//	[/etc/testudo/indicators.txt]
+	Intel []string `yaml:"intel" reload:"now" default:"none"`
+	// Files of addresses, prefixes and domains known to be shared by many
+	// unrelated parties, one a line.
+	//
+	//	[/etc/testudo/shared.txt]
+	Shared []string `yaml:"shared" reload:"now" default:"none"`
+	// Interfaces to watch.
+	Interfaces []iface `yaml:"interfaces" default:"none"`
+	// Folders of Zeek logs and Suricata eve.json files that are followed as
+	// they grow.
+	//
+	//	[/opt/zeek/logs/current, /var/log/suricata/eve.json]
+	Follow []string `yaml:"follow" default:"none"`
+	// Flow exports (NetFlow v5 and v9, IPFIX, sFlow) that are received.
+	FlowExports flowExports `yaml:"flow_exports"`
+	// Records that are also written as Zeek logs.
+	Records records `yaml:"records"`
+	// The state folder: what was learned and what was found.
+	//
+	//	/var/lib/testudo
+	Dir string `yaml:"dir" default:"$TESTUDO_DIR, else /var/lib/testudo for root and the service, else testudo below $XDG_STATE_HOME"`
+	// How often, in minutes of traffic time, what was learned is saved: after
+	// a crash, what came since is learned anew.
+	CheckpointMinutes int `yaml:"checkpoint_minutes" reload:"now"`
+	// Goroutines that read and judge; 0 is one a core. The answer is the same
+	// with any number. Flag --workers.
 	Workers int `yaml:"workers"`
-	// Intel are files or folders of indicators.
-	Intel []string `yaml:"intel"`
-	// Shared are files of addresses, prefixes and domains known to be shared
-	// by many unrelated parties, one a line.
-	Shared []string `yaml:"shared"`
-	// Budgets bound the memory.
+	// The socket over which the sensor hands open packet sockets to the
+	// service.
+	SensorSocket string `yaml:"sensor_socket"`
+	// The account the service runs as: the sensor hands sockets to nobody
+	// else, and watch, begun as root, goes on as this one.
+	User string `yaml:"user"`
+	// Budgets bound the memory. They are shared out evenly to 64 logical
+	// shards. Smaller ones forget sooner and say so.
 	Budgets budgets `yaml:"budgets"`
 }
 
+// iface is one interface that is watched.
+type iface struct {
+	// Its name, as ip link shows it.
+	//
+	//	eth1
+	Name string `yaml:"name" default:"must be said"`
+	// A filter in the language of tcpdump; what it does not match is not
+	// seen by anyone.
+	//
+	//	not port 9100
+	Filter string `yaml:"filter" default:"everything is seen"`
+	// Megabytes for packets that wait to be read.
+	RingMB int `yaml:"ring_mb"`
+	// Bytes kept of each packet.
+	SnapLength int `yaml:"snap_length"`
+	// Rings that the interface's packets are shared out to by host pair; 0
+	// is one a worker.
+	Rings int `yaml:"rings"`
+	// Also see what is not addressed to this machine, as from a mirror port.
+	Promiscuous bool `yaml:"promiscuous"`
+}
+
+type flowExports struct {
+	// Address and UDP port to listen on.
+	//
+	//	"[::]:2055"
+	Listen string `yaml:"listen" default:"no exports are received"`
+	// The exporters that are believed, as prefixes or single addresses; what
+	// others send is counted and dropped.
+	//
+	//	[10.1.0.1, 10.1.0.2]
+	Allow []string `yaml:"allow" default:"must be said with listen"`
+}
+
+type records struct {
+	// The folder they are written to.
+	//
+	//	/var/log/testudo
+	Dir string `yaml:"dir" default:"no records are written"`
+	// Either tsv or json.
+	Format string `yaml:"format"`
+}
+
 type budgets struct {
-	Conns     int `yaml:"conns"`
-	Streams   int `yaml:"streams"`
+	// Live conversations.
+	Conns int `yaml:"conns"`
+	// Bytes held to put TCP streams in order.
+	Streams int `yaml:"streams"`
+	// Bytes held to join IP fragments.
 	Fragments int `yaml:"fragments"`
-	Entries   int `yaml:"entries"`
+	// How many things of each sort each detector, and the annotator, may
+	// remember.
+	Entries int `yaml:"entries"`
+	// Claims held for the incidents.
 	Sightings int `yaml:"sightings"`
 }
 
@@ -48,85 +131,34 @@ var defaultLocal = []string{
 
 func defaultConfig() config {
 	b := engine.DefaultBudgets()
-	return config{Budgets: budgets{b.Conns, b.Streams, b.Fragments, b.Entries, b.Sightings}}
+	return config{
+		CheckpointMinutes: 5, SensorSocket: "/run/testudo/sensor.sock", User: "testudo",
+		Records: records{Format: "tsv"},
+		Budgets: budgets{b.Conns, b.Streams, b.Fragments, b.Entries, b.Sightings},
+	}
 }
 
-// loadConfig reads file over the defaults; "" gives the defaults.
-func loadConfig(file string) (config, error) {
-	c := defaultConfig()
-	if file == "" {
-		return c, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return c, exitError{exitConfig, fmt.Errorf("configuration: %w", err)}
-	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil && !errors.Is(err, io.EOF) {
-		return c, exitError{exitConfig, fmt.Errorf("%s: %w", file, err)}
-	}
-	if len(doc.Content) > 0 {
-		if err := checkKeys(doc.Content[0], reflect.TypeFor[config](), ""); err != nil {
-			return c, exitError{exitConfig, fmt.Errorf("%s:%w", file, err)}
-		}
-		if err := doc.Decode(&c); err != nil {
-			return c, exitError{exitConfig, fmt.Errorf("%s: %w", file, err)}
-		}
-	}
-	if err := c.check(); err != nil {
-		return c, exitError{exitConfig, fmt.Errorf("%s: %w", file, err)}
-	}
-	return c, nil
+// defaultIface is an interface of which only the name is said.
+func defaultIface() iface {
+	return iface{RingMB: 64, SnapLength: 65535, Rings: 1, Promiscuous: true}
 }
 
-// check refuses values that would bound nothing, or everything away.
-func (c config) check() error {
-	if c.Workers < 0 {
-		return fmt.Errorf("workers: %d: want 0 for one a core, or more", c.Workers)
+// stateDir returns the state folder: the key dir, else what the environment
+// says, else the customary place.
+func (c config) stateDir() string {
+	if c.Dir != "" {
+		return c.Dir
 	}
-	b := c.Budgets
-	for _, x := range []struct {
-		key         string
-		value, most int
-	}{
-		{"conns", b.Conns, 1 << 26},
-		{"streams", b.Streams, 1 << 36},
-		{"fragments", b.Fragments, 1 << 34},
-		{"entries", b.Entries, 1 << 26},
-		{"sightings", b.Sightings, 1 << 24},
-	} {
-		if x.value < 1 || x.value > x.most {
-			return fmt.Errorf("budgets.%s: %d: want 1 to %d", x.key, x.value, x.most)
-		}
+	if dir := os.Getenv("TESTUDO_DIR"); dir != "" {
+		return dir
 	}
-	return nil
-}
-
-// checkKeys finds the first key of n that t does not have.
-func checkKeys(n *yaml.Node, t reflect.Type, path string) error {
-	if n.Kind != yaml.MappingNode {
-		return fmt.Errorf("%d:%d: want keys and values here", n.Line, n.Column)
+	if os.Geteuid() == 0 {
+		return "/var/lib/testudo"
 	}
-	fields := map[string]reflect.Type{}
-	var names []string
-	for i := range t.NumField() {
-		name := t.Field(i).Tag.Get("yaml")
-		fields[name] = t.Field(i).Type
-		names = append(names, name)
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "testudo")
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		ft, ok := fields[k.Value]
-		if !ok {
-			return fmt.Errorf("%d:%d: unknown key %q; the nearest known is %q", k.Line, k.Column, path+k.Value, path+nearest(k.Value, names))
-		}
-		if ft.Kind() == reflect.Struct {
-			if err := checkKeys(v, ft, path+k.Value+"."); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return filepath.Join(os.Getenv("HOME"), ".local", "state", "testudo")
 }
 
 // nearest returns the name with the least edit distance to word.
@@ -173,13 +205,13 @@ func prefixes(words []string) ([]netip.Prefix, error) {
 			if err != nil {
 				a, err2 := netip.ParseAddr(part)
 				if err2 != nil {
-					return nil, fmt.Errorf("local network %q: want a CIDR such as 192.0.2.0/24", part)
+					return nil, fmt.Errorf("%q: want a network such as 192.0.2.0/24, or one address", part)
 				}
 				p = netip.PrefixFrom(a, a.BitLen())
 			}
 			if p.Addr().Is4In6() {
 				if p.Bits() < 96 {
-					return nil, fmt.Errorf("local network %q: want IPv4 without the ::ffff: before it", part)
+					return nil, fmt.Errorf("%q: want IPv4 without the ::ffff: before it", part)
 				}
 				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 			}
@@ -191,4 +223,18 @@ func prefixes(words []string) ([]netip.Prefix, error) {
 
 func (b budgets) engine() engine.Budgets {
 	return engine.Budgets{Conns: b.Conns, Streams: b.Streams, Fragments: b.Fragments, Entries: b.Entries, Sightings: b.Sightings}
+}
+
+// memory is about what the budgets and rings allow to be used at most, in
+// bytes, with that many detectors. The sizes of single things are measured
+// ones, rounded up.
+func (c config) memory(detectors int) int64 {
+	const program, conn, entry, sighting = 64 << 20, 600, 320, 2 << 10
+	b := c.Budgets
+	n := int64(program) + int64(b.Conns)*conn + int64(b.Streams) + int64(b.Fragments) +
+		int64(b.Entries)*int64(detectors+1)*entry + int64(b.Sightings)*sighting
+	for _, f := range c.Interfaces {
+		n += int64(f.RingMB) << 20
+	}
+	return n
 }

@@ -78,7 +78,11 @@ func limitMemory(conns int) {
 
 func main() {
 	limitMemory(0)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	if slices.Contains(os.Args[1:], "serve") {
+		ends = ends[:2] // there SIGHUP means: read the configuration again
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second Ctrl-C does not ask
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
@@ -100,7 +104,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	var ee exitError
 	if errors.As(err, &ee) {
 		if ee.err != nil && ee.err.Error() != "" {
-			fmt.Fprintf(a.stderr, "testudo: %s\n", terminal(ee.err.Error()))
+			for line := range strings.SplitSeq(ee.err.Error(), "\n") {
+				fmt.Fprintf(a.stderr, "testudo: %s\n", terminal(line))
+			}
 		}
 		return ee.code
 	}
@@ -140,7 +146,7 @@ func (a *app) root(args []string) *cobra.Command {
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (YAML); none is needed to start")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text, json or csv")
-	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.versionCommand())
+	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.checkCommand(), a.selftestCommand(), a.versionCommand(), a.watchCommand(), a.serveCommand(), a.sensorCommand(), a.pagesCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if c == root {

@@ -10,6 +10,7 @@ import (
 	"github.com/testudo-shield/testudo/judge/detector/indicator"
 	"github.com/testudo-shield/testudo/judge/detector/scan"
 	"github.com/testudo-shield/testudo/judge/detector/tunnel"
+	"github.com/testudo-shield/testudo/judge/detector/worm"
 	"github.com/testudo-shield/testudo/sense/protocol"
 	"github.com/testudo-shield/testudo/sense/protocol/dhcp"
 	"github.com/testudo-shield/testudo/sense/protocol/dns"
@@ -23,6 +24,9 @@ import (
 	"github.com/testudo-shield/testudo/sense/protocol/ssh"
 	"github.com/testudo-shield/testudo/sense/protocol/tls"
 	"github.com/testudo-shield/testudo/sense/source"
+	"github.com/testudo-shield/testudo/sense/source/eve"
+	"github.com/testudo-shield/testudo/sense/source/ipfix"
+	"github.com/testudo-shield/testudo/sense/source/logs"
 	"github.com/testudo-shield/testudo/sense/source/pcap"
 	"github.com/testudo-shield/testudo/sense/source/zeek"
 	"github.com/testudo-shield/testudo/shield"
@@ -35,8 +39,22 @@ func parts() shield.Parts {
 
 func sources() []source.Opener {
 	return []source.Opener{
+		ipfix.Opener(pcap.Open), // before captures: some of them carry exports
 		{Name: "capture", Sniff: pcap.Sniff, Frames: pcap.Open},
-		{Name: "zeek log", Sniff: zeek.Sniff, Records: func(paths ...string) (source.Records, error) { return zeek.Open(paths...) }},
+		logsOf("suricata eve log", eve.Format()),
+		logsOf("zeek log", zeek.Format()),
+	}
+}
+
+// logsOf is a kind of log that other sensors write.
+func logsOf(name string, format logs.Format) source.Opener {
+	return source.Opener{
+		Name: name, Sniff: func(head []byte) bool { return format.Sniff(logs.Head(head)) },
+		Lacks:   format.Lacks,
+		Records: func(paths ...string) (source.Records, error) { return logs.Open(format, paths...) },
+		Follow: func(position []byte, paths ...string) (source.Live, error) {
+			return logs.Follow(format, position, paths...)
+		},
 	}
 }
 
@@ -69,5 +87,6 @@ func detectors() []detector.Detector {
 		scan.Detector(),
 		tunnel.Detector(),
 		tunnel.Spread(),
+		worm.Detector(),
 	}
 }

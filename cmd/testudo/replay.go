@@ -15,8 +15,8 @@ import (
 	"github.com/testudo-shield/testudo/tell/report"
 )
 
-// replayFlags are the flags of commands that judge traffic.
-type replayFlags struct {
+// judgeFlags are the flags of all commands that judge traffic.
+type judgeFlags struct {
 	local         []string
 	intel         []string
 	workers       int
@@ -24,13 +24,23 @@ type replayFlags struct {
 	recordsFormat string
 	progress      string
 	failOn        string
-	noTiming      bool
 	all           bool
 	plain         bool
-	label         string // what the input is called in the output; its path if empty
+}
+
+// replayFlags are the flags of commands that judge recorded traffic.
+type replayFlags struct {
+	judgeFlags
+	noTiming bool
+	label    string // what the input is called in the output; its path if empty
 }
 
 func (f *replayFlags) register(c *cobra.Command) {
+	f.judgeFlags.register(c)
+	c.Flags().BoolVar(&f.noTiming, "no-timing", false, "leave out how long it took, so that equal runs give equal bytes")
+}
+
+func (f *judgeFlags) register(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringSliceVar(&f.local, "local", nil, "networks we protect, as `CIDR[,CIDR]` (default: the private ones)")
 	fl.StringSliceVar(&f.intel, "intel", nil, "`FILE|DIR` of indicators, one a line; may repeat")
@@ -39,7 +49,6 @@ func (f *replayFlags) register(c *cobra.Command) {
 	fl.StringVar(&f.recordsFormat, "records-format", "tsv", "`FORMAT` of the records: tsv or json")
 	fl.StringVar(&f.progress, "progress", "auto", "progress on stderr: auto, plain or none")
 	fl.StringVar(&f.failOn, "fail-on", "none", "exit 1 on an incident of this `LEVEL` or above: none, info, low, medium, high, critical")
-	fl.BoolVar(&f.noTiming, "no-timing", false, "leave out how long it took, so that equal runs give equal bytes")
 	fl.BoolVar(&f.all, "all", false, "show also what needs nobody")
 	fl.BoolVar(&f.plain, "plain", false, "no colour, no drawing")
 }
@@ -49,8 +58,10 @@ func (a *app) replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay [flags] PATH...",
 		Short: "Read recorded traffic and say what attack is in it",
-		Long: "replay reads captures (pcap, pcapng, also .gz and .zst; - is stdin), Zeek logs, or folders of them,\n" +
-			"merged by traffic time, and prints the incidents in them. It writes nothing unless --records is given.",
+		Long: "replay reads captures (pcap, pcapng, also .gz and .zst; - is stdin), Zeek logs, Suricata's eve.json,\n" +
+			"flow exports (captures of NetFlow, IPFIX or sFlow datagrams, files of IPFIX messages), or folders of\n" +
+			"them, merged by traffic time, and prints the incidents in them. It writes nothing unless --records is\n" +
+			"given.",
 		Example: "  testudo replay your.pcap\n  testudo replay -o json --local 192.0.2.0/24 monday.pcap tuesday.pcap.gz",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -71,10 +82,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	if f.recordsFormat != "tsv" && f.recordsFormat != "json" {
-		return exitError{exitUsage, fmt.Errorf("--records-format %s: want tsv or json", f.recordsFormat)}
-	}
-	set, err := a.settings(f)
+	_, set, err := a.prepared(f.judgeFlags)
 	if err != nil {
 		return err
 	}
@@ -133,15 +141,23 @@ func failLevel(word string) (testudo.Severity, bool, error) {
 	return level, true, nil
 }
 
-// settings joins the configuration file and the flags.
-func (a *app) settings(f replayFlags) (shield.Settings, error) {
+// prepared joins the configuration file and the flags.
+func (a *app) prepared(f judgeFlags) (config, shield.Settings, error) {
+	if f.recordsFormat != "tsv" && f.recordsFormat != "json" {
+		return config{}, shield.Settings{}, exitError{exitUsage, fmt.Errorf("--records-format %s: want tsv or json", f.recordsFormat)}
+	}
 	c, err := loadConfig(a.config)
 	if err != nil {
-		return shield.Settings{}, err
+		return c, shield.Settings{}, err
 	}
-	wrong := exitConfig
+	s, err := a.settings(c, f)
+	return c, s, err
+}
+
+func (a *app) settings(c config, f judgeFlags) (shield.Settings, error) {
+	var err error
 	if len(f.local) > 0 {
-		c.Local, wrong = f.local, exitUsage
+		c.Local = f.local
 	}
 	if f.workers < 0 {
 		return shield.Settings{}, exitError{exitUsage, fmt.Errorf("--workers %d: want 0, for one a core, or more", f.workers)}
@@ -158,7 +174,7 @@ func (a *app) settings(f replayFlags) (shield.Settings, error) {
 		c.Local = defaultLocal
 	}
 	if s.Local, err = prefixes(c.Local); err != nil {
-		return s, exitError{wrong, err}
+		return s, exitError{exitUsage, fmt.Errorf("--local %w", err)}
 	}
 	if err := s.LoadIntel(append(c.Intel, f.intel...)); err != nil {
 		return s, exitError{exitInput, err}
@@ -182,8 +198,12 @@ func (a *app) print(f replayFlags, res engine.Result) error {
 	case "csv":
 		return report.CSV(a.stdout, res.Incidents)
 	}
-	return report.Text(a.stdout, res.Incidents, &res.Summary, report.TextOptions{
+	return report.Text(a.stdout, res.Incidents, &res.Summary, a.textOptions(f.judgeFlags))
+}
+
+func (a *app) textOptions(f judgeFlags) report.TextOptions {
+	return report.TextOptions{
 		Width: width(a.stdout), Color: colour(a.stdout) && !f.plain, Plain: f.plain,
 		All: f.all, Zone: time.Local, Version: version,
-	})
+	}
 }

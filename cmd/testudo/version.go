@@ -40,7 +40,8 @@ func (a *app) printVersion() error {
 			Version string `json:"version"`
 			Commit  string `json:"commit"`
 			Go      string `json:"go"`
-		}{"version", 1, version, commit, runtime.Version()})
+			Format  int    `json:"state_format"`
+		}{"version", 1, version, commit, runtime.Version(), stateFormat})
 	}
 	_, err := fmt.Fprintf(a.stdout, "testudo %s (%.12s, %s)\n", version, commit, runtime.Version())
 	return err

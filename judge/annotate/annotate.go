@@ -32,9 +32,9 @@ type Config struct {
 
 // Annotator is the memory. It is used from one goroutine.
 type Annotator struct {
-	cfg      Config
-	local4   []network4    // of cfg.Local
-	now      testudo.Time  // of the latest record
+	cfg      Config        `snapshot:"-"`
+	local4   []network4    `snapshot:"-"` // of cfg.Local
+	now      testudo.Time  `snapshot:"-"` // of the latest record; what passes while the shield is down is not watched
 	watched  time.Duration // see Watched
 	hosts    *detector.Table[netip.Addr, host]
 	names    *detector.Table[pair, resolved]        // what a host resolved an address from
@@ -225,6 +225,10 @@ func (a *Annotator) watch(t testudo.Time) {
 func (a *Annotator) Annotate(r testudo.Record) {
 	m := r.Base()
 	a.watch(m.Time)
+	if l, ok := r.(*testudo.Load); ok {
+		a.load(l)
+		return
+	}
 	orig, resp := m.ID.Orig.Addr(), m.ID.Resp.Addr()
 	c := &m.About
 	c.Known = a.watched
@@ -247,6 +251,16 @@ func (a *Annotator) Annotate(r testudo.Record) {
 	}
 	if a.cfg.Match != nil {
 		c.Hits = a.cfg.Match(r)
+	}
+}
+
+// load tells whose network is under load and which senders are ours. It
+// learns nothing: their addresses may be forged.
+func (a *Annotator) load(l *testudo.Load) {
+	l.About.Known, l.About.HostsSeen = a.watched, a.hosts.Len()
+	l.About.RespLocal = a.IsLocal(l.Target.Addr())
+	for i := range l.Sample {
+		l.Sample[i].SrcLocal = a.IsLocal(l.Sample[i].Src.Addr())
 	}
 }
 

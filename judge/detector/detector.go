@@ -18,6 +18,9 @@ type Detector struct {
 	// Needs are the logs its evidence comes from ("conn", "dns"); without
 	// any of them it could not judge.
 	Needs []string
+	// Wants is the evidence it weighs beyond what every input gives. A run on
+	// inputs without some of it says so.
+	Wants []testudo.Evidence
 	// Habit is how long traffic must be watched before the detector can
 	// judge all it is made for; 0 for at once. Slow says, in a few words,
 	// what it cannot judge before: "slow beacons".

@@ -35,6 +35,9 @@ func FuzzTable(f *testing.F) {
 				}
 				m.touch(k)
 			case 4:
+				if calls[i]&8 != 0 {
+					tab = again(t, tab, limit)
+				}
 				if v := tab.Peek(k); (v != nil) != had {
 					t.Fatalf("call %d: Peek(%d) found %v, want %v", i/2, k, v != nil, had)
 				}
@@ -93,5 +96,55 @@ func TestTableKeeps(t *testing.T) {
 	}
 	if _, isNew := tab.Put(5000); !isNew || tab.Peek(0) != nil {
 		t.Error("when all are kept the one untouched longest must give way")
+	}
+}
+
+// again returns what is made of a table's entries, with room for limit.
+func again(t testing.TB, tab *Table[uint16, int], limit int) *Table[uint16, int] {
+	t.Helper()
+	type entry struct {
+		k    uint16
+		v    int
+		kept bool
+	}
+	var all []entry
+	tab.EachEntry(func(k, v any, kept bool) bool {
+		all = append(all, entry{*k.(*uint16), *v.(*int), kept})
+		return true
+	})
+	n, shed := tab.EntryCounts()
+	made := NewTable[uint16, int](limit)
+	err := made.TakeEntries(n, shed, func(k, v any) (bool, error) {
+		e := all[0]
+		all = all[1:]
+		*k.(*uint16), *v.(*int) = e.k, e.v
+		return e.kept, nil
+	})
+	if err != nil || limit >= n && made.Shed() != shed {
+		t.Fatal(err, made.Shed(), shed)
+	}
+	return made
+}
+
+// TestLessRoom holds that of more entries than there is room for the kept and
+// the latest stay, and that a key that comes twice is refused.
+func TestLessRoom(t *testing.T) {
+	tab := NewTable[uint16, int](10)
+	for k := range uint16(10) {
+		v, _ := tab.Put(k)
+		*v = int(k)
+		tab.Keep(k, k == 2)
+	}
+	less := again(t, tab, 4)
+	var keys []uint16
+	for k := range less.All {
+		keys = append(keys, k)
+	}
+	if want := []uint16{7, 8, 9, 2}; !slices.Equal(keys, want) || less.Shed() != 6 {
+		t.Errorf("%v are left, want %v; %d shed", keys, want, less.Shed())
+	}
+	err := less.TakeEntries(2, 0, func(k, _ any) (bool, error) { *k.(*uint16) = 5; return false, nil })
+	if err == nil {
+		t.Error("a key is taken twice")
 	}
 }

@@ -31,7 +31,7 @@ type Config struct {
 
 // Builder holds the sightings of a run.
 type Builder struct {
-	cfg Config
+	cfg Config `snapshot:"-"`
 	all *detector.Table[key, testudo.Sighting]
 }
 

@@ -31,6 +31,7 @@ const (
 	isEnded  // its analyzer was ended
 	isArmed  // it is in the wheel
 	isUsed   // time passed between its packets since it was queued for eviction
+	isOwing  // no conversation yet: its packets are weighed as load
 )
 
 // conn is a live conn: four cache lines without a pointer, so that the garbage
@@ -39,32 +40,32 @@ const (
 type conn struct {
 	key   key
 	last  testudo.Time // clock of the last packet
-	hash  uint32
-	talk  uint32 // of those that carry payload
+	hash  uint32       `snapshot:"-"`
+	talk  uint32       `snapshot:"-"` // of those that carry payload
 	flags uint16
 	state [2]uint8
 	class class
-	list  uint8 // the eviction list it is in
+	list  uint8 `snapshot:"-"` // the eviction list it is in
 	has   [2]uint8
 
 	side    [2]side
 	seen    testudo.Time // the packets' own time, as far as it can be trusted
 	elapsed time.Duration
-	stream  uint32 // while somebody wants bytes
-	rare    uint32 // of those that live long, or had trouble
+	stream  uint32 `snapshot:"-"` // while somebody wants bytes
+	rare    uint32 `snapshot:"-"` // of those that live long, or had trouble
 
 	// The wheel's list and the eviction list; tick is the lower half of the
 	// wheel's, enough to tell earlier from later within a turn.
-	tick                     uint32
-	wprev, wnext, prev, next uint32
-	id                       uint32
+	tick                     uint32 `snapshot:"-"`
+	wprev, wnext, prev, next uint32 `snapshot:"-"`
+	id                       uint32 `snapshot:"-"`
 
 	report, start testudo.Time
 	uid           testudo.UID
 	hist          history
 	vlan          uint16
-	want          int16  // protocol it was announced for, -1 for none
-	service       uint16 // all services in order, joined by a comma; see services
+	want          int16  `snapshot:"-"` // protocol it was announced for, -1 for none
+	service       uint16 `snapshot:"-"` // all services in order, joined by a comma; see services
 	weirds        uint8
 	tunnel        packet.Tunnel
 }
@@ -149,6 +150,7 @@ func (s *Shard) begin(p *packet.Packet, l *look) *conn {
 	if l.srcLo == srcIsOrig {
 		c.flags |= origIsLo
 	}
+	c.flags |= isOwing
 	c.uid = uidOf(c, p.Seq)
 	s.push(unanswered, c)
 	if s.expects.n > 0 {

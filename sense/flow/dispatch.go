@@ -418,7 +418,7 @@ func (s *Shard) finish(st *stream) {
 func (s *Shard) addService(c *conn, name string) {
 	list := s.services.name(c.service)
 	switch {
-	case name == "" || len(name) > 64 || len(list) > 256 || hasService(list, name):
+	case name == "" || len(name) > maxServiceName || len(list) > maxServiceList-1-maxServiceName || hasService(list, name):
 		return
 	case list == "":
 		c.service = s.services.number(name)
@@ -438,6 +438,9 @@ type join struct {
 	list, with uint16
 	name       string
 }
+
+// A list and a name in it are no longer than this.
+const maxServiceList, maxServiceName = 321, 64
 
 // maxServices bounds how many lists a shard tells apart. Conversations that
 // changed hands in ever new ways keep what they had.

@@ -99,6 +99,7 @@ type Stats struct {
 	Weirds      int64 // weird records emitted
 	WeirdsShed  int64 // weird records over the bounds of conn or second
 	ExpectsShed int64 // announced conns forgotten for newer ones
+	LoadsShed   int64 // packets outside of conversations that no load tells of
 }
 
 // Add adds o to t.
@@ -121,6 +122,7 @@ func (t *Stats) Add(o Stats) {
 	t.Weirds += o.Weirds
 	t.WeirdsShed += o.WeirdsShed
 	t.ExpectsShed += o.ExpectsShed
+	t.LoadsShed += o.LoadsShed
 }
 
 // Shard is one logical shard of the flow room. Use New.
@@ -144,6 +146,7 @@ type Shard struct {
 	streams  streams
 	services services
 	expects  expects
+	meter    meter
 	weirdSec int64 // second of traffic time the count below belongs to
 	weirdN   int
 
@@ -238,6 +241,7 @@ func (s *Shard) Batch(ps []packet.Packet, idx []int32) {
 // Advance runs the timers that are due by now.
 func (s *Shard) Advance(now testudo.Time) {
 	if int64(now)>>tickShift > s.wheel.tick {
+		s.tellLoads(testudo.Time((s.wheel.tick+1)<<tickShift), int64(now)>>tickShift)
 		s.runTimers(int64(now) >> tickShift)
 	}
 }
@@ -247,6 +251,7 @@ func (s *Shard) Advance(now testudo.Time) {
 func (s *Shard) Flush(now testudo.Time) {
 	s.Advance(now)
 	s.now = now
+	s.tellLoads(now, s.wheel.tick+1)
 	for i := range s.lists {
 		for l := &s.lists[i]; l.head != 0; {
 			s.remove(s.conns.at(l.head))
@@ -263,6 +268,9 @@ func (s *Shard) take(p *packet.Packet, l *look) {
 	case packet.KindIP:
 	case packet.KindARP:
 		s.arp(p)
+		return
+	case packet.KindFragment:
+		s.fragment(p)
 		return
 	default:
 		s.stats.Ignored++
@@ -290,6 +298,9 @@ func (s *Shard) take(p *packet.Packet, l *look) {
 		s.icmp(c, p, d)
 	default:
 		s.other(c, p, d)
+	}
+	if c.flags&isOwing != 0 {
+		s.weigh(c, p, d)
 	}
 	s.settle(c)
 	s.rearm(c)

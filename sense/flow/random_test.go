@@ -132,6 +132,9 @@ func check(t *testing.T, s *Shard) {
 	if st.Live != 0 || st.StreamHeld != 0 || s.table.used != 0 || s.wheel.armed != 0 || s.mem.holders.eldest != nil {
 		t.Fatalf("left over: %+v", st)
 	}
+	if n := s.talks.live + s.gaps.live + s.rares.live; n != 0 {
+		t.Fatalf("%d left over of conns", n)
+	}
 	if st.Conns != st.Reports {
 		t.Fatalf("%d conns but %d reports", st.Conns, st.Reports)
 	}

@@ -79,8 +79,13 @@ func (s *Shard) Reuse(r testudo.Record) {
 	if s.dispatch.records.Reuse(r) {
 		return
 	}
-	if c, ok := r.(*testudo.Conn); ok && len(s.reused) < maxReused {
-		s.reused = append(s.reused, c)
+	switch r := r.(type) {
+	case *testudo.Conn:
+		if len(s.reused) < maxReused {
+			s.reused = append(s.reused, r)
+		}
+	case *testudo.Load:
+		s.meter.back(r)
 	}
 }
 
@@ -195,7 +200,7 @@ func (s *Shard) again(c *conn, which, d int) {
 type talk struct {
 	pulse [2]pulse
 	n     [2]uint32 // bursts
-	gaps  uint32    // of those that missed payload
+	gaps  uint32    `snapshot:"-"` // of those that missed payload
 	turns uint32    // how often the direction changed, and who spoke, see spoke
 }
 

@@ -142,8 +142,9 @@ func (d *Decoder) notIP() result {
 // Decode reads one frame of a link type of tcpdump.org's registry into p,
 // overwriting all of it. wire is the frame's length on the wire, of which
 // data was captured. It returns false where there is nothing for the flow
-// room, which Counts tells by cause; p then holds nothing of use. A fragment
-// gives nothing until the datagram's last one is there. An inner packet that
+// room, which Counts tells by cause; p then holds nothing of use, unless its
+// Kind is KindFragment: a fragment gives no packet until the datagram's last
+// one is there. An inner packet that
 // cannot be read leaves the outer one as the packet.
 func (d *Decoder) Decode(link uint32, t testudo.Time, wire int, data []byte, p *Packet) bool {
 	wire = max(wire, len(data))
@@ -158,11 +159,15 @@ func (d *Decoder) Decode(link uint32, t testudo.Time, wire int, data []byte, p *
 	} else {
 		r = d.link(link, data, wire, p)
 	}
-	if r != done {
+	if r == bad {
 		p.Kind = KindNone
 		return false
 	}
 	p.Hash = PairHash(p.Src, p.Dst)
+	if r == held {
+		p.Kind = KindFragment
+		return false
+	}
 	d.counts.Packets++
 	if p.Tunnel != NoTunnel {
 		d.counts.Tunnelled++

@@ -26,6 +26,9 @@ const (
 	KindNone Kind = iota // not for the flow room: counted and dropped
 	KindIP
 	KindARP
+	// KindFragment is a piece of a datagram that is not whole yet: who sends
+	// how much to whom is known, and no more.
+	KindFragment
 )
 
 // The TCP flag bits of Packet.Flags.

@@ -81,6 +81,9 @@ type Protocol struct {
 //
 // End says the conversation is over; what is pending is emitted now. End is
 // called exactly once, also after Done.
+//
+// One that also implements encoding.BinaryAppender and BinaryUnmarshaler goes
+// on after a restart of the shield where it was; for the others that is a Gap.
 type Analyzer interface {
 	Data(f *Flow, dir Dir, data []byte) int
 	Gap(f *Flow, dir Dir, n int)

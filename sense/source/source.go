@@ -2,7 +2,16 @@
 // below this one; engine reads them all through Frames.
 package source
 
-import "github.com/testudo-shield/testudo"
+import (
+	"errors"
+
+	"github.com/testudo-shield/testudo"
+)
+
+// ErrIdle is returned by Next of a live input when nothing came for a while.
+// It ends nothing. The frame's Time is then set and nothing else: every frame
+// up to that time was given.
+var ErrIdle = errors.New("no frame yet")
 
 // Frame is one captured frame. Data is valid until the next call of Next.
 type Frame struct {

@@ -40,6 +40,8 @@ type incidentLine struct {
 	Reasons     []reasonJSON     `json:"reasons"`
 	Innocent    []string         `json:"innocent,omitempty"`
 	Advice      []string         `json:"advice"`
+	Change      string           `json:"change,omitempty"`
+	Known       *real            `json:"habit_s,omitempty"`
 }
 
 type reasonJSON struct {
@@ -88,6 +90,8 @@ type summaryLine struct {
 	Malformed    int64          `json:"malformed"`
 	Weirds       int64          `json:"weirds"`
 	Dropped      int64          `json:"dropped"`
+	Unread       int64          `json:"unread,omitempty"`
+	HeadersOnly  int64          `json:"headers_only,omitempty"`
 	Skipped      []skipJSON     `json:"skipped"`
 	Intel        intelJSON      `json:"intel"`
 	Local        []netip.Prefix `json:"local"`
@@ -119,6 +123,7 @@ type judgedJSON struct {
 	Detector string `json:"detector"`
 	Full     bool   `json:"full"`
 	Lacked   string `json:"lacked,omitempty"`
+	Wait     real   `json:"wait_s,omitempty"`
 }
 
 // JSON writes the contract's JSON Lines: one object an incident, in the order
@@ -184,7 +189,7 @@ func newSummaryLine(incidents []testudo.Incident, s *testudo.Summary) *summaryLi
 	l := &summaryLine{
 		Type: "summary", Schema: schema, Inputs: len(s.Inputs), Packets: s.Packets, Bytes: s.Bytes,
 		Conns: s.Conns, Records: s.Records, Hosts: s.Hosts, Incidents: len(incidents), BySeverity: object{},
-		Malformed: s.Malformed, Weirds: s.Weirds, Dropped: s.Dropped, Skipped: make([]skipJSON, 0, len(s.Skipped)),
+		Malformed: s.Malformed, Weirds: s.Weirds, Dropped: s.Dropped, Unread: s.Unread, HeadersOnly: s.HeadersOnly, Skipped: make([]skipJSON, 0, len(s.Skipped)),
 		Intel: intelJSON{Lists: s.IntelLists, Indicators: s.Indicators}, Local: list(s.Local), LocalGuessed: s.LocalGuessed,
 		NewHosts: s.NewHosts, Shed: make([]shedJSON, 0, len(s.Shed)), Judged: make([]judgedJSON, 0, len(s.Detectors)),
 	}
@@ -210,7 +215,7 @@ func newSummaryLine(incidents []testudo.Incident, s *testudo.Summary) *summaryLi
 		l.Shed = append(l.Shed, shedJSON(k))
 	}
 	for _, d := range s.Detectors {
-		l.Judged = append(l.Judged, judgedJSON(d))
+		l.Judged = append(l.Judged, judgedJSON{d.Detector, d.Full, d.Lacked, real(math.Ceil(d.Wait.Seconds()))})
 	}
 	return l
 }
@@ -298,7 +303,7 @@ func plain(v any) any {
 		return address(v)
 	case []string:
 		return list(v)
-	case nil, string, bool, int, int64, int32, uint64, uint32, uint16, uint8, testudo.Time, testudo.UID:
+	case nil, testudo.Aggregate, string, bool, int, int64, int32, uint64, uint32, uint16, uint8, testudo.Time, testudo.UID:
 		return v
 	}
 	return fmt.Sprint(v)

@@ -225,6 +225,9 @@ func (p *page) coverage(s *testudo.Summary, zone *time.Location) {
 	if s.NewHosts > 0 {
 		p.labelled("new", normal, many(int64(s.NewHosts), "host", "hosts")+" of ours too new to know their habits")
 	}
+	if s.HeadersOnly > 0 {
+		p.labelled("headers", normal, "only, under load: "+many(s.HeadersOnly, "packet", "packets"))
+	}
 	if len(s.Shed) > 0 {
 		shed := make([]string, 0, len(s.Shed))
 		for _, k := range s.Shed {
@@ -260,9 +263,14 @@ func (p *page) seen(s *testudo.Summary, zone *time.Location) string {
 	}
 	share := "all that was given"
 	switch {
-	case s.Dropped > 0:
-		part := float64(s.Packets) / float64(s.Packets+s.Dropped) * 100
-		share = fmt.Sprintf("%.4g %%, %s", min(part, 99.99), many(s.Dropped, "packet lost", "packets lost"))
+	case s.Dropped > 0 || s.Unread > 0:
+		share = fmt.Sprintf("%.4g %%", min(s.Coverage()*100, 99.99))
+		if s.Dropped > 0 {
+			share += ", " + many(s.Dropped, "packet lost", "packets lost")
+		}
+		if s.Unread > 0 {
+			share += ", " + many(s.Unread, "packet", "packets") + " left out under load"
+		}
 	case len(s.Skipped) > 0:
 		share = "a part: " + many(int64(len(s.Skipped)), "input", "inputs") + " not read in full"
 	case s.Packets == 0 && s.Records == 0:

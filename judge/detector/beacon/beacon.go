@@ -50,6 +50,7 @@ func Detector() detector.Detector {
 	return detector.Detector{
 		Name:  "beacon",
 		Needs: []string{"conn", "http", "ssl"},
+		Wants: []testudo.Evidence{testudo.Bursts, testudo.Headers, testudo.Bodies, testudo.Keys},
 		Habit: 2 * settled,
 		Slow:  "slow beacons and what is new here",
 		Route: func(r testudo.Record) (uint64, bool) {

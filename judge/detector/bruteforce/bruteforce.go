@@ -41,6 +41,7 @@ func Detector() detector.Detector {
 	return detector.Detector{
 		Name:  "bruteforce",
 		Needs: []string{"ssh", "ftp", "smtp", "http", "conn"},
+		Wants: []testudo.Evidence{testudo.Logins, testudo.Turns, testudo.Bodies},
 		Route: func(r testudo.Record) (uint64, bool) {
 			switch r := r.(type) {
 			case *testudo.SSH, *testudo.HTTP, *testudo.SMTP:

@@ -54,6 +54,7 @@ func Detector() detector.Detector {
 	return detector.Detector{
 		Name:  "channel",
 		Needs: []string{"conn", "http", "ssl"},
+		Wants: []testudo.Evidence{testudo.Bursts, testudo.Turns, testudo.Bodies, testudo.Headers, testudo.FirstBytes, testudo.Keystrokes},
 		Route: func(r testudo.Record) (uint64, bool) {
 			m := r.Base()
 			if !m.About.Host.IsValid() || !m.About.Peer.IsValid() || m.About.Peer.IsMulticast() {

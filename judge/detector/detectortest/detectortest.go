@@ -12,12 +12,14 @@
 // up to 10 % of that; {i} is the repetition's number in three digits, {n} the
 // bare number. Then come the log's name, orig, resp, the transport and fields by their
 // Go names; lists are joined by commas, quotes keep blanks. Hit=value/field/list
-// is a hit of an indicator. Records are put in
+// is a hit of an indicator. A line of load is made up from a few words (load.go).
+// Records are put in
 // order of time, annotated as the engine would, and given to the detector.
 package detectortest
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -35,13 +37,15 @@ import (
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/annotate"
 	"github.com/testudo-shield/testudo/judge/detector"
+	"github.com/testudo-shield/testudo/judge/snapshot"
 )
 
 // Golden runs d on every trace in testdata: what it claims must equal the
 // file beside it that ends in .golden; a trace whose name begins with silent
 // must yield nothing. Each is run through one shard and through 8, with equal
-// claims, and with a memory of a single entry, which must not panic. With
-// UPDATE=1 in the environment the golden files are written anew.
+// claims, and with a memory of a single entry, which must not panic. A run
+// whose memories are saved and read back three times on the way must claim the
+// same. With UPDATE=1 in the environment the golden files are written anew.
 func Golden(t *testing.T, d detector.Detector) {
 	t.Helper()
 	traces, err := filepath.Glob("testdata/*.trace")
@@ -70,6 +74,12 @@ func golden(t *testing.T, d detector.Detector, path string, quiet bool) {
 		t.Errorf("8 shards claim otherwise:\n%s\none shard:\n%s", sharded, got)
 	}
 	Run(d, Parse(t, string(text)), 1, 1)
+	for _, entries := range []int{4096, 2} {
+		whole, parted := Render(Run(d, Parse(t, string(text)), 1, entries)), Render(interrupted(t, d, Parse(t, string(text)), entries))
+		if parted != whole {
+			t.Errorf("with %d entries, saved and read back, it claims otherwise:\n%s\nin one go:\n%s", entries, parted, whole)
+		}
+	}
 	if quiet {
 		if got != "" {
 			t.Errorf("must stay silent, claims:\n%s", got)
@@ -97,6 +107,12 @@ func golden(t *testing.T, d detector.Detector, path string, quiet bool) {
 // Run gives the records to d's memories, spread over shards, and returns the
 // last claim of each key, ordered by detector and key.
 func Run(d detector.Detector, records []testudo.Record, shards, entries int) []testudo.Sighting {
+	return run(d, records, shards, entries, func(int, []detector.Memory) {})
+}
+
+// run is Run; before each record it shows the record's number and the
+// memories.
+func run(d detector.Detector, records []testudo.Record, shards, entries int, before func(n int, memories []detector.Memory)) []testudo.Sighting {
 	memories := make([]detector.Memory, shards)
 	var out detector.Out
 	var clock testudo.Time
@@ -108,7 +124,8 @@ func Run(d detector.Detector, records []testudo.Record, shards, entries int) []t
 			}
 		}
 	}
-	for _, r := range records {
+	for n, r := range records {
+		before(n, memories)
 		at := moment(r)
 		for clock == 0 || at >= clock+testudo.Time(10*time.Second) {
 			if clock == 0 || at-clock > testudo.Time(time.Hour) {
@@ -142,6 +159,32 @@ func Run(d detector.Detector, records []testudo.Record, shards, entries int) []t
 	return all
 }
 
+// interrupted is Run through one shard, with the memory saved and read back
+// into a new one at each quarter of the records.
+func interrupted(t *testing.T, d detector.Detector, records []testudo.Record, entries int) []testudo.Sighting {
+	plans := snapshot.New()
+	return run(d, records, 1, entries, func(n int, memories []detector.Memory) {
+		if q := max(1, len(records)/4); n%q != 0 || memories[0] == nil {
+			return
+		}
+		plan, err := plans.Of(memories[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved, err := plan.Append(nil, memories[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		memories[0] = d.New(entries)
+		if err := plan.Read(saved, memories[0]); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := plan.Append(nil, memories[0]); err != nil || !bytes.Equal(again, saved) {
+			t.Fatalf("saved again it is another: %v, %d bytes and %d", err, len(saved), len(again))
+		}
+	})
+}
+
 // Render writes sightings for a golden file.
 func Render(sightings []testudo.Sighting) string {
 	var b strings.Builder
@@ -164,6 +207,9 @@ func Render(sightings []testudo.Sighting) string {
 func moment(r testudo.Record) testudo.Time {
 	if c, ok := r.(*testudo.Conn); ok {
 		return c.Time.Add(c.Duration)
+	}
+	if l, ok := r.(*testudo.Load); ok {
+		return l.Time.Add(l.Span)
 	}
 	return r.Base().Time
 }
@@ -267,6 +313,7 @@ func kinds() map[string]testudo.Record {
 		"quic": &testudo.QUIC{}, "http": &testudo.HTTP{}, "ssh": &testudo.SSH{}, "smtp": &testudo.SMTP{},
 		"ftp": &testudo.FTP{}, "icmp_echo": &testudo.ICMPEcho{}, "dhcp": &testudo.DHCP{}, "ntp": &testudo.NTP{},
 		"arp": &testudo.ARP{}, "opaque": &testudo.Opaque{}, "weird": &testudo.Weird{},
+		"load": &testudo.Load{},
 	}
 }
 
@@ -297,6 +344,9 @@ func record(words []string, at testudo.Time) (testudo.Record, error) {
 	var known bool
 	if m.ID.Proto, known = transports()[words[3]]; !known {
 		return nil, fmt.Errorf("no transport %q; want tcp, udp, icmp, icmp6, sctp or none", words[3])
+	}
+	if _, ok := r.(*testudo.Load); ok {
+		return loadOf(words[4:], m.ID, at)
 	}
 	m.UID = testudo.UID(detector.NameKey(words[1] + " " + words[2] + at.String()))
 	v := reflect.ValueOf(r).Elem()

@@ -34,6 +34,7 @@ const (
 func Detector() detector.Detector {
 	return detector.Detector{
 		Name: "exfil", Needs: []string{"conn", "http", "smtp", "ftp"},
+		Wants: []testudo.Evidence{testudo.Bodies, testudo.Headers, testudo.ExactSizes},
 		Habit: longWatch, Slow: "theft by volume",
 		Route: route,
 		New: func(entries int) detector.Memory {

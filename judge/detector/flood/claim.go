@@ -112,7 +112,11 @@ func (l *level) reasons(sh shape, sources, ports int) []testudo.Reason {
 	case synIn, synOut:
 		add(testudo.Content, 2.5, "not one was completed")
 	case answersIn, backscatter:
-		add(testudo.Content, 3, "answers without a question have no innocent sender at such a rate")
+		if l.mute >= 0.95*l.packets {
+			add(testudo.Content, 3.75, "answers without a question or a word in them have no innocent sender at such a rate")
+		} else {
+			add(testudo.Content, 2.5, "answers without a question: a sensor that sees one direction only shows as much")
+		}
 	case reflectedIn:
 		if concentrated {
 			add(testudo.Content, 2, fmt.Sprintf("they come from port %d, where a service answers, and nothing was asked", l.common))

@@ -1,8 +1,12 @@
-// Package flood finds a host buried under packets it did not ask for: SYNs
-// that nobody completes, answers to questions never put (reflection), one-way
-// datagrams and errors, address requests for machines that do not exist. It
-// also tells when a host of ours does that to somebody, and when ours answers
-// thousands who never spoke: then its addresses' name is being abused.
+// Package flood finds what is buried under more than it asked for: connection
+// requests that nobody completes, answers to questions never put (reflection),
+// strays, one-way datagrams, ICMP and fragments, at one host or over a whole
+// network (surge.go, within a second, from the load that sense measures);
+// the same from conversations that ended without an answer (conns.go); and
+// floods of what is answered: requests, handshakes, slow requests and names
+// that do not exist (web.go, names.go). It tells backscatter from all these,
+// says what it knows of the senders (senders.go) and the narrowest aggregate
+// that holds the attack (aggregate.go).
 package flood
 
 import (
@@ -14,7 +18,7 @@ import (
 )
 
 const (
-	// slot is the time over which packets are counted together.
+	// slot is the time over which conversations are counted together.
 	slot = 10 * time.Second
 	// quiet is what any host on the Internet sees from scanners in a slot.
 	quiet = 32.0
@@ -26,245 +30,95 @@ const (
 )
 
 // Detector returns the detector. Its memory hangs on our host, or where
-// neither end is ours on the one that is flooded.
+// neither end is ours on the one that is flooded; for load on the network of
+// that, and for names on the registered domain.
 func Detector() detector.Detector {
 	return detector.Detector{
 		Name:  "flood",
 		Needs: []string{"conn"},
-		Route: func(r testudo.Record) (uint64, bool) {
-			e, ok := event(r)
-			if !ok {
-				return 0, false
-			}
-			return detector.AddrKey(e.host), true
-		},
+		Wants: []testudo.Evidence{testudo.Loads},
+		Route: route,
 		New: func(entries int) detector.Memory {
-			return &memory{levels: detector.NewTable[key, level](max(1, entries/4))}
+			return &memory{
+				levels:  detector.NewTable[key, level](max(1, entries/4)),
+				surges:  detector.NewTable[place, surge](max(1, entries/4)),
+				details: detector.NewTable[place, detail](max(1, entries/16)),
+				habits:  detector.NewTable[netip.Addr, habit](max(1, entries/4)),
+				doors:   detector.NewTable[door, desk](max(1, entries/16)),
+				zones:   detector.NewTable[string, zone](max(1, entries/8)),
+			}
 		},
 	}
 }
 
-// shape is what the packets look like.
-type shape uint8
-
-const (
-	synIn        shape = iota // connection requests that got no answer or no completion
-	answersIn                 // TCP answers to a host that asked nothing
-	reflectedIn               // UDP answers from one service port of many machines
-	datagramsIn               // other one-way datagrams
-	icmpIn                    // one-way ICMP
-	leases                    // requests for an address by ever new machines
-	backscatter               // our host answers those who never asked
-	synOut                    // our host asks one target and gets nothing
-	datagramsOut              // our host sends one target and gets nothing
-)
-
-type key struct {
-	host   netip.Addr
-	shape  shape
-	target netip.Addr // for what goes out
-}
-
-// occurrence is what one record means to this detector.
-type occurrence struct {
-	key
-	partner netip.Addr
-	port    uint16 // the port that is hit, or for answers the one they come from
-	packets float64
-	bytes   int64
-	at      testudo.Time
-	span    time.Duration // over which the packets came
-	within  bool          // both ends are ours
-	uid     testudo.UID
-	mac     string
-}
-
-// event reads a record; false if it is no part of any flood.
-func event(r testudo.Record) (o occurrence, ok bool) {
+func route(r testudo.Record) (uint64, bool) {
 	switch r := r.(type) {
-	case *testudo.Conn:
-		return connEvent(r)
-	case *testudo.DHCP:
-		if len(r.MessageTypes) == 0 || r.MAC == "" || !r.ID.Resp.IsValid() {
-			return o, false
-		}
-		o = occurrence{partner: r.ID.Orig.Addr(), port: 67, packets: 1, at: r.Time, uid: r.UID, mac: r.MAC}
-		// Servers are many to a broadcast; the service is what suffers.
-		o.key = key{host: netip.AddrFrom4([4]byte{255, 255, 255, 255}), shape: leases}
-		return o, true
+	case *testudo.Load:
+		return networkKey(r.Target.Addr()), true
+	case *testudo.HTTP, *testudo.TLS:
+		m := r.Base()
+		return detector.AddrKey(m.ID.Resp.Addr()), m.ID.Resp.IsValid() && m.About.RespLocal
+	case *testudo.DNS:
+		return detector.NameKey(r.About.QueryDomain), askedName(r)
 	}
-	return o, false
+	if e, ok := event(r); ok {
+		return detector.AddrKey(e.host), true
+	}
+	if c, ok := r.(*testudo.Conn); ok && c.About.RespLocal && c.RespPkts > 0 {
+		return networkKey(c.ID.Resp.Addr()), true
+	}
+	return 0, false
 }
 
-func connEvent(c *testudo.Conn) (o occurrence, ok bool) {
-	if c.Delta.OrigPkts+c.Delta.RespPkts == 0 {
-		return o, false
+// networkOf returns the network of at most 256 neighbours that an address
+// belongs to, as sense counts load.
+func networkOf(a netip.Addr) netip.Prefix {
+	width := 64
+	if a.Is4() {
+		width = 24
 	}
-	orig, resp := c.ID.Orig, c.ID.Resp
-	to := resp.Addr()
-	if to.IsMulticast() || to.IsUnspecified() || to == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return o, false
-	}
-	o = occurrence{
-		partner: orig.Addr(), port: resp.Port(), at: c.Time, uid: c.UID,
-		packets: float64(c.Delta.OrigPkts), bytes: c.OrigIPBytes,
-	}
-	if c.Interim || c.Delta.Duration < c.Duration {
-		o.at = c.Time.Add(c.Duration - c.Delta.Duration)
-	}
-	o.span = min(max(0, c.Delta.Duration), 5*time.Minute)
-	o.within = c.About.OrigLocal && c.About.RespLocal
-	outbound := c.About.OrigLocal && !c.About.RespLocal
-	switch c.ID.Proto {
-	case testudo.TCP:
-		o.span = 0
-		switch {
-		case c.OrigPkts == 0:
-			o.packets, o.bytes, o.port = float64(c.Delta.RespPkts), c.RespIPBytes, resp.Port()
-			if c.About.RespLocal && !c.About.OrigLocal {
-				o.key = key{host: to, shape: backscatter}
-				return o, true
-			}
-			o.key, o.partner = key{host: orig.Addr(), shape: answersIn}, to
-			return o, true
-		case c.State == "S0" && c.OrigBytes == 0 && c.OrigPkts <= 4 || c.State == "S1" && c.OrigPkts == 1:
-			o.packets = 1 // what is sent again is still one request
-			o.key = key{host: to, shape: synIn}
-			if outbound {
-				o.key, o.partner = key{host: orig.Addr(), shape: synOut, target: to}, orig.Addr()
-			}
-			return o, true
-		}
-	case testudo.UDP:
-		if c.RespPkts > 0 {
-			return o, false
-		}
-		switch {
-		case outbound:
-			o.key, o.partner = key{host: orig.Addr(), shape: datagramsOut, target: to}, orig.Addr()
-		case serves(orig.Port()) && !serves(resp.Port()):
-			o.key, o.port = key{host: to, shape: reflectedIn}, orig.Port()
-		default:
-			o.key = key{host: to, shape: datagramsIn}
-		}
-		return o, true
-	case testudo.ICMP, testudo.ICMPv6:
-		if c.RespPkts == 0 && !outbound && orig.Port() != 134 && orig.Port() != 135 && orig.Port() != 136 {
-			o.key = key{host: to, shape: icmpIn}
-			return o, true
-		}
-	}
-	return o, false
+	p, _ := a.Prefix(width)
+	return p
 }
 
-// spread counts the packets of a record in the slots it covers.
-func (l *level) spread(o *occurrence) {
-	from, to := int64(o.at)/int64(slot), int64(o.at.Add(o.span))/int64(slot)
-	share := o.packets / float64(to-from+1)
-	for n := max(from, to-int64(len(l.slots))+1); n <= to; n++ {
-		c := &l.slots[uint64(n)%uint64(len(l.slots))]
-		if c.slot > n {
-			continue // long over
-		}
-		if c.slot < n {
-			*c = count{slot: n}
-		}
-		c.packets += share
-		l.peak = max(l.peak, c.packets)
-	}
+func networkKey(a netip.Addr) uint64 { return detector.AddrKey(networkOf(a).Addr()) }
+
+// memory is one shard's. Each part has a table of its own, so that the flood
+// of one sort does not push out the other.
+type memory struct {
+	levels  *detector.Table[key, level]
+	surges  *detector.Table[place, surge]
+	details *detector.Table[place, detail]
+	habits  *detector.Table[netip.Addr, habit]
+	doors   *detector.Table[door, desk]
+	zones   *detector.Table[string, zone]
 }
-
-// serves tells whether a port is one that services listen on rather than one
-// that clients are given.
-func serves(port uint16) bool { return port < 32768 }
-
-// level is the state of one flood, or of its absence.
-type level struct {
-	first, last    testudo.Time
-	slots          [32]count // the latest ones; a report may cover five minutes
-	peak           float64   // packets in the fullest slot
-	packets, bytes float64
-	within         float64 // packets between machines of ours
-	sources, ports detector.Distinct
-	common         uint16 // the port most hit (majority vote)
-	votes          int
-	onCommon       float64
-	some           [8]netip.Addr
-	named          int
-	uids           [16]testudo.UID
-	conns          int
-	claimed        float64
-}
-
-type count struct {
-	slot    int64
-	packets float64
-}
-
-type memory struct{ levels *detector.Table[key, level] }
 
 // Observe implements detector.Memory.
 func (m *memory) Observe(r testudo.Record, out *detector.Out) {
-	o, _ := event(r)
-	l, isNew := m.levels.Put(o.key)
-	if isNew {
-		l.first, l.last = o.at, o.at
+	switch r := r.(type) {
+	case *testudo.Load:
+		m.load(r, out)
+		return
+	case *testudo.HTTP:
+		m.request(r, out)
+		return
+	case *testudo.TLS:
+		m.handshake(r, out)
+		return
+	case *testudo.DNS:
+		m.question(r, out)
+		return
 	}
-	l.add(&o)
-	if l.peak > quiet {
-		m.levels.Keep(o.key, true)
+	if o, ok := event(r); ok {
+		m.unanswered(&o, out)
+	} else if c, ok := r.(*testudo.Conn); ok {
+		m.served(c, out)
 	}
-	if s := l.strength(o.shape); s >= first && s >= 2*l.claimed {
-		l.claimed = s
-		l.tell(o.key, out)
-	}
-}
-
-func (l *level) add(o *occurrence) {
-	l.first, l.last = min(l.first, o.at), max(l.last, o.at.Add(o.span))
-	l.spread(o)
-	l.packets += o.packets
-	l.bytes += float64(o.bytes)
-	h := detector.AddrKey(o.partner)
-	if o.mac != "" {
-		h = detector.NameKey(o.mac)
-	}
-	l.sources.Add(h)
-	l.ports.Add(uint64(o.port) * 0xbf58476d1ce4e5b9)
-	switch {
-	case l.votes == 0:
-		l.common, l.votes, l.onCommon = o.port, 1, o.packets
-	case l.common == o.port:
-		l.votes++
-		l.onCommon += o.packets
-	default:
-		l.votes--
-	}
-	if o.within {
-		l.within += o.packets
-	}
-	known := false
-	for _, a := range l.some[:l.named] {
-		known = known || a == o.partner
-	}
-	if !known && l.named < len(l.some) {
-		l.some[l.named] = o.partner
-		l.named++
-	}
-	if l.conns < len(l.uids) {
-		l.uids[l.conns] = o.uid
-	}
-	l.conns++
 }
 
 // unlikely is the score below which a claim would only be noise.
 const unlikely = 0.3
-
-func (l *level) tell(k key, out *detector.Out) {
-	if s := l.claim(k); s.Score() >= unlikely {
-		out.Claim(s)
-	}
-}
 
 // Tick implements detector.Memory: at the end the last numbers are told.
 func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
@@ -276,19 +130,22 @@ func (m *memory) Tick(_ testudo.Time, last bool, out *detector.Out) {
 			l.tell(k, out)
 		}
 	}
+	for k, s := range m.surges.All {
+		if s.claimed > 0 {
+			m.tellSurge(k, s, out)
+		}
+	}
+	for k, d := range m.doors.All {
+		d.last(k, out)
+	}
+	for k, z := range m.zones.All {
+		if z.claimed > 0 {
+			z.tell(k, out)
+		}
+	}
 }
 
 // Shed implements detector.Memory.
-func (m *memory) Shed() int { return m.levels.Shed() }
-
-// strength is how strong the flood is in packets per ten seconds. What our
-// host answers is only an echo, thinned by our own line and limits: there the
-// number of those who never asked counts, however long it takes.
-func (l *level) strength(s shape) float64 {
-	if s == backscatter {
-		return max(l.peak, float64(l.sources.Count()))
-	}
-	return l.peak
+func (m *memory) Shed() int {
+	return m.levels.Shed() + m.surges.Shed() + m.details.Shed() + m.habits.Shed() + m.doors.Shed() + m.zones.Shed()
 }
-
-func (l *level) length() time.Duration { return l.last.Sub(l.first) }

@@ -17,6 +17,7 @@ import (
 func Detector() detector.Detector {
 	return detector.Detector{
 		Name: "indicator", Ticks: true,
+		Wants: []testudo.Evidence{testudo.Certificates},
 		Route: func(r testudo.Record) (uint64, bool) {
 			m := r.Base()
 			return detector.AddrKey(m.About.Host), len(m.About.Hits) > 0 && m.About.Host.IsValid()

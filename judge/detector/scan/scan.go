@@ -48,6 +48,7 @@ func Detector() detector.Detector {
 	return detector.Detector{
 		Name:  "scan",
 		Needs: []string{"conn", "arp", "dhcp"},
+		Wants: []testudo.Evidence{testudo.FlagOrder},
 		Route: func(r testudo.Record) (uint64, bool) {
 			switch r := r.(type) {
 			case *testudo.Conn:

@@ -32,6 +32,7 @@ const (
 func Detector() detector.Detector {
 	return detector.Detector{
 		Name: "tunnel", Needs: []string{"dns", "icmp_echo"},
+		Wants: []testudo.Evidence{testudo.EchoPayloads},
 		Habit: window, Slow: "slow tunnels",
 		Route: route,
 		New: func(entries int) detector.Memory {

@@ -82,10 +82,21 @@ func (a *analyzer) Data(f *protocol.Flow, dir protocol.Dir, data []byte) int {
 	if a.written || len(data) == 0 {
 		return len(data)
 	}
-	s := &a.sides[dir]
 	if a.count == 0 {
 		a.begun = f.Now
 	}
+	a.message(dir, data)
+	late := a.count > 1 && f.Now.Sub(a.begun) >= patience
+	if a.shell != "" || a.program != "" || late || a.count == maxMessage || a.sides[0].full && a.sides[1].full {
+		a.write(f)
+		f.Done()
+	}
+	return len(data)
+}
+
+// message takes in one delivery.
+func (a *analyzer) message(dir protocol.Dir, data []byte) {
+	s := &a.sides[dir]
 	if a.count == 0 || a.messages[a.count-1].dir != dir {
 		s.run = s.n
 	}
@@ -94,12 +105,6 @@ func (a *analyzer) Data(f *protocol.Flow, dir protocol.Dir, data []byte) int {
 	a.messages[a.count] = message{dir, uint16(from), uint16(s.n)}
 	a.count++
 	a.look(dir)
-	late := a.count > 1 && f.Now.Sub(a.begun) >= patience
-	if a.shell != "" || a.program != "" || late || a.count == maxMessage || a.sides[0].full && a.sides[1].full {
-		a.write(f)
-		f.Done()
-	}
-	return len(data)
 }
 
 // keep adds what is still wanted of data.

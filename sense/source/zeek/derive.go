@@ -2,27 +2,18 @@ package zeek
 
 import (
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/sense/source/logs"
 )
-
-// entry is a record with what it takes to put it in order.
-type entry struct {
-	record  testudo.Record
-	written testudo.Time // when Zeek knew it: the end of a conn, else ts
-	number  int          // line order within the file
-	weight  int          // bytes of its line
-	cert    string       // a certificate's own id, or that of a handshake's first one
-}
 
 // finish completes the record with what follows from Zeek's columns and
 // returns it, or an error if it lacks what a record of its kind must have.
-func (r *row) finish() (entry, error) {
+func (r *row) finish() (logs.Entry, error) {
 	if !r.timed {
-		return entry{}, errTime
+		return logs.Entry{}, errTime
 	}
 	if r.orig.IsValid() {
 		r.base.ID.Orig = netip.AddrPortFrom(r.orig, r.origPort)
@@ -33,12 +24,12 @@ func (r *row) finish() (entry, error) {
 	if r.base.ID.Proto == testudo.ICMP && r.orig.Is6() {
 		r.base.ID.Proto = testudo.ICMPv6
 	}
-	e := entry{record: r.record, written: r.base.Time}
+	e := logs.Entry{Record: r.record, Written: r.base.Time}
 	paired := true // the record needs both ends
 	switch rec := r.record.(type) {
 	case *testudo.Conn:
 		r.conn(rec)
-		e.written = ended(rec.Time, rec.Duration)
+		e.Written = ended(rec.Time, rec.Duration)
 	case *testudo.DNS:
 		dns(rec)
 	case *testudo.HTTP:
@@ -46,17 +37,17 @@ func (r *row) finish() (entry, error) {
 		rec.HasResponse = rec.Status != 0 || rec.ResponseLen > 0
 		rec.FileName = r.upload
 	case *testudo.TLS:
-		e.cert = r.tls(rec)
+		e.Key = r.tls(rec)
 	case *testudo.X509:
 		paired = false
 		rec.SelfSigned = rec.Subject != "" && rec.Subject == rec.Issuer
-		if e.cert = rec.Fingerprint; e.cert == "" {
-			e.cert = r.fileID
+		if e.Key = rec.Fingerprint; e.Key == "" {
+			e.Key = r.fileID
 		}
 	case *testudo.DHCP:
 		paired = false
 		dhcp(rec)
-		e.written = ended(rec.Time, rec.Duration)
+		e.Written = ended(rec.Time, rec.Duration)
 	case *testudo.NTP:
 		rec.Size = ntpSize
 	case *testudo.ARP:
@@ -66,17 +57,17 @@ func (r *row) finish() (entry, error) {
 		paired = false
 	}
 	if paired && !(r.base.ID.Orig.IsValid() && r.base.ID.Resp.IsValid()) {
-		return entry{}, errEnds
+		return logs.Entry{}, errEnds
 	}
 	if r.written != 0 {
-		e.written = r.written
+		e.Written = r.written
 	}
 	return e, nil
 }
 
 // ended returns when something that began at t was over.
 func ended(t testudo.Time, d time.Duration) testudo.Time {
-	return t.Add(max(0, min(d, maxTraffic*time.Second)))
+	return t.Add(max(0, min(d, logs.MaxTraffic*time.Second)))
 }
 
 // ntpSize is the length of a time message without extensions (RFC 5905).
@@ -101,64 +92,10 @@ func (r *row) conn(c *testudo.Conn) {
 	}
 }
 
-// DNS record types whose names among the answers carry nothing of their own,
-// and message parts of fixed size in bytes (RFC 1035).
-const (
-	typeNS, typeSOA, typePTR, typeSRV = 2, 6, 12, 33
-
-	dnsHeader   = 12
-	dnsQuestion = 4  // type and class
-	dnsAnswer   = 12 // a compressed name, type, class, TTL, length
-)
-
-// dns finds the addresses among the answers and estimates the sizes that
-// Zeek does not log: what the messages take at least.
+// dns says whether the question was answered.
 func dns(d *testudo.DNS) {
 	d.Answered = d.RCodeName != "" || d.RTT > 0 || len(d.Answers) > 0 || d.Rejected
-	d.QuerySize = dnsHeader + nameSize(d.Query) + dnsQuestion
-	if d.Answered {
-		d.ReplySize = d.QuerySize
-	}
-	for _, a := range d.Answers {
-		size := 0
-		if addr, err := netip.ParseAddr(a); err == nil {
-			d.Addresses = append(d.Addresses, addr.Unmap().WithZone(""))
-			size = addr.BitLen() / 8
-		} else if n, ok := textSize(a); ok {
-			size = n
-			d.AnswerData += n
-		} else {
-			size = nameSize(a)
-			switch d.QType {
-			case typeNS, typeSOA, typePTR, typeSRV:
-			default:
-				d.AnswerData += len(a)
-			}
-		}
-		d.ReplySize += dnsAnswer + size
-	}
-}
-
-// nameSize is what a name takes in a message.
-func nameSize(name string) int {
-	if name == "" {
-		return 1
-	}
-	return len(strings.TrimSuffix(name, ".")) + 2
-}
-
-// textSize reads Zeek's form of a TXT answer, "TXT 5 hello".
-func textSize(a string) (int, bool) {
-	rest, ok := strings.CutPrefix(a, "TXT ")
-	if !ok {
-		return 0, false
-	}
-	word, text, _ := strings.Cut(rest, " ")
-	n, err := strconv.Atoi(word)
-	if err != nil || n < 0 || n > len(text) {
-		n = len(rest)
-	}
-	return n, true
+	logs.SizeDNS(d)
 }
 
 // tls tells which hellos were seen and returns the id of the first
@@ -213,6 +150,23 @@ func (r *row) arp(a *testudo.ARP) {
 	}
 }
 
+// Ahead remembers a certificate before its turn, so that it is known when its
+// handshake comes.
+func (c *certs) Ahead(e *logs.Entry) {
+	if x, ok := e.Record.(*testudo.X509); ok {
+		c.add(e.Key, x)
+	}
+}
+
+// Take joins the next record with what is known.
+func (c *certs) Take(e logs.Entry, ready []logs.Entry) []logs.Entry {
+	c.handOver(e)
+	return append(ready, e)
+}
+
+// Expire gives nothing: no record waits.
+func (c *certs) Expire(_ testudo.Time, ready []logs.Entry) []logs.Entry { return ready }
+
 // certs remembers certificates and who showed them last, in two generations
 // of bounded size.
 type certs struct{ young, old map[string]*cert }
@@ -246,15 +200,15 @@ func (c *certs) find(id string) *cert {
 
 // handOver joins a record that is about to be handed out: a handshake gets a
 // copy of its certificate, a certificate the conn that showed it last.
-func (c *certs) handOver(e entry) {
-	if e.cert == "" {
+func (c *certs) handOver(e logs.Entry) {
+	if e.Key == "" {
 		return
 	}
-	k := c.find(e.cert)
+	k := c.find(e.Key)
 	if k == nil {
 		return
 	}
-	switch rec := e.record.(type) {
+	switch rec := e.Record.(type) {
 	case *testudo.X509:
 		if rec.UID == 0 {
 			rec.UID, rec.ID = k.uid, k.id

@@ -14,6 +14,9 @@ type kind struct {
 	path    string
 	proto   testudo.Proto // where the log does not say
 	typ     reflect.Type  // of the record's struct
+	slab    func() []testudo.Record
+	index   int // among all kinds
+	count   int // of all kinds
 	targets map[string]target
 	// signs are sets of fields of which any one, complete, tells a JSON
 	// object to be of this kind.
@@ -92,7 +95,7 @@ func shared() map[string]target {
 
 // kinds returns every log this package reads.
 func kinds() []*kind {
-	return []*kind{
+	all := []*kind{
 		kindOf(&testudo.Conn{}, 0, nil, "conn_state"),
 		kindOf(&testudo.DNS{}, 0, nil, "qtype", "rcode trans_id", "query trans_id"),
 		kindOf(&testudo.HTTP{}, testudo.TCP, map[string]target{"resp_filenames": {to: toFileNames}},
@@ -111,10 +114,33 @@ func kinds() []*kind {
 			"operation src_mac"),
 		kindOf(&testudo.Weird{}, 0, nil, "name peer", "name notice", "name source"),
 	}
+	for i, k := range all {
+		k.index, k.count = i, len(all)
+	}
+	return all
 }
 
+// slabSize is how many records are made at once.
+const slabSize = 16
+
 // kindOf derives from a record type's tags where each column goes.
-func kindOf(r testudo.Record, proto testudo.Proto, extra map[string]target, signs ...string) *kind {
+func kindOf[R any, P interface {
+	*R
+	testudo.Record
+}](r P, proto testudo.Proto, extra map[string]target, signs ...string) *kind {
+	k := describe(r, proto, extra, signs...)
+	k.slab = func() []testudo.Record {
+		made := make([]R, slabSize)
+		records := make([]testudo.Record, slabSize)
+		for i := range made {
+			records[i] = P(&made[i])
+		}
+		return records
+	}
+	return k
+}
+
+func describe(r testudo.Record, proto testudo.Proto, extra map[string]target, signs ...string) *kind {
 	k := &kind{path: r.Log(), proto: proto, typ: reflect.TypeOf(r).Elem(), targets: shared()}
 	for name, t := range extra {
 		k.targets[name] = t

@@ -3,6 +3,8 @@ package zeek
 import (
 	"bytes"
 	"strings"
+
+	"github.com/testudo-shield/testudo/sense/source/logs"
 )
 
 // dialect is what a TSV log's header says of its lines.
@@ -37,7 +39,7 @@ func (d *dialect) directive(line []byte, kindNamed func(string) *kind) {
 		if string(rest) == `\t` { // as people write what Zeek writes \x09, or as a real tab
 			return
 		}
-		if s := unescape(nil, rest); len(s) > 0 && len(s) <= 8 {
+		if s := logs.Unescape(nil, rest); len(s) > 0 && len(s) <= 8 {
 			d.separator = s
 		}
 		return
@@ -45,13 +47,13 @@ func (d *dialect) directive(line []byte, kindNamed func(string) *kind) {
 	name, value, _ := bytes.Cut(line, d.separator)
 	switch string(name) {
 	case "#set_separator":
-		if s := unescape(nil, value); len(s) > 0 && len(s) <= 8 {
+		if s := logs.Unescape(nil, value); len(s) > 0 && len(s) <= 8 {
 			d.set = s
 		}
 	case "#empty_field":
-		d.empty = unescape(nil, value)
+		d.empty = logs.Unescape(nil, value)
 	case "#unset_field":
-		d.unset = unescape(nil, value)
+		d.unset = logs.Unescape(nil, value)
 	case "#path":
 		d.path = string(value)
 		d.kind = kindNamed(d.path)
@@ -66,7 +68,7 @@ func (d *dialect) fields(names []byte) {
 	if d.path == "" {
 		d.kind = d.stem
 	}
-	d.columns = d.columns[:0]
+	d.columns = nil // the old ones may be in use
 	for more := true; more; {
 		var name []byte
 		if name, names, more = bytes.Cut(names, d.separator); len(d.columns) == maxColumns {
@@ -83,8 +85,9 @@ func (d *dialect) fields(names []byte) {
 
 // line fills r, which has begun, from one line of values.
 func (d *dialect) line(line []byte, r *row) error {
+	escaped := bytes.IndexByte(line, '\\') >= 0
 	for i := range d.columns {
-		value, rest, more := bytes.Cut(line, d.separator)
+		value, rest, more := d.next(line)
 		if more != (i+1 < len(d.columns)) {
 			return errColumns
 		}
@@ -97,8 +100,8 @@ func (d *dialect) line(line []byte, r *row) error {
 		if t.to.list() {
 			err = r.setList(t, d.split(value))
 		} else if !bytes.Equal(value, d.empty) {
-			if bytes.IndexByte(value, '\\') >= 0 {
-				d.scratch = unescape(d.scratch[:0], value)
+			if escaped && bytes.IndexByte(value, '\\') >= 0 {
+				d.scratch = logs.Unescape(d.scratch[:0], value)
 				value = d.scratch
 			}
 			err = r.set(t, value)
@@ -109,6 +112,21 @@ func (d *dialect) line(line []byte, r *row) error {
 		}
 	}
 	return nil
+}
+
+// next cuts the first value off a line. Values are short: a loop beats a
+// search that has to be set up.
+func (d *dialect) next(line []byte) (value, rest []byte, more bool) {
+	if len(d.separator) != 1 {
+		return bytes.Cut(line, d.separator)
+	}
+	separator := d.separator[0]
+	for i, c := range line {
+		if c == separator {
+			return line[:i], line[i+1:], true
+		}
+	}
+	return line, nil, false
 }
 
 // column names the column whose value could not be read last.
@@ -124,7 +142,7 @@ func (d *dialect) split(value []byte) [][]byte {
 	if bytes.Equal(value, d.empty) {
 		return nil
 	}
-	for more := true; more && len(d.items) < maxItems; {
+	for more := true; more && len(d.items) < logs.MaxItems; {
 		var item []byte
 		item, value, more = bytes.Cut(value, d.set)
 		switch {
@@ -134,7 +152,7 @@ func (d *dialect) split(value []byte) [][]byte {
 			item = nil
 		case bytes.IndexByte(item, '\\') >= 0:
 			start := len(d.scratch)
-			d.scratch = unescape(d.scratch, item)
+			d.scratch = logs.Unescape(d.scratch, item)
 			item = d.scratch[start:]
 		}
 		d.items = append(d.items, item)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/keep/zeeklog"
+	"github.com/testudo-shield/testudo/sense/source/logs"
 	"github.com/testudo-shield/testudo/sense/source/zeek"
 )
 
@@ -130,7 +131,7 @@ func writeLogs(t testing.TB, format string, records []testudo.Record) string {
 	return dir
 }
 
-func readAll(t testing.TB, logs *zeek.Logs) []testudo.Record {
+func readAll(t testing.TB, logs *logs.Logs) []testudo.Record {
 	t.Helper()
 	defer logs.Close()
 	var all []testudo.Record
@@ -361,44 +362,5 @@ func TestSniff(t *testing.T) {
 		if got := zeek.Sniff([]byte(text)); got != want {
 			t.Errorf("%.40q: got %v, want %v", text, got, want)
 		}
-	}
-}
-
-func BenchmarkRead(b *testing.B) {
-	var records []testudo.Record
-	for i := range int64(20_000) {
-		c := &testudo.Conn{
-			Meta: meta(i*1000, testudo.UID(i+1), testudo.TCP, "203.0.113.7:443"), Service: "ssl", Duration: time.Second,
-			OrigBytes: i, RespBytes: i * 7, State: "SF", History: "ShADadFf", OrigPkts: 6, OrigIPBytes: 420, RespPkts: 7, RespIPBytes: 2400,
-		}
-		d := &testudo.DNS{
-			Meta: meta(i*1000, testudo.UID(i+1), testudo.UDP, "192.0.2.53:53"), Query: fmt.Sprintf("host%d.example", i), QType: 1,
-			QTypeName: "A", Answered: true, RCodeName: "NOERROR", Answers: []string{"192.0.2.1"}, TTLs: []time.Duration{time.Minute},
-		}
-		records = append(records, c, d)
-	}
-	for _, format := range []string{"tsv", "json"} {
-		b.Run(format, func(b *testing.B) {
-			dir := writeLogs(b, format, records)
-			b.ReportAllocs()
-			n := 0
-			for b.Loop() {
-				logs, err := zeek.Open(dir)
-				if err != nil {
-					b.Fatal(err)
-				}
-				for {
-					if _, err := logs.Next(); err != nil {
-						break
-					}
-					n++
-				}
-				if err := logs.Close(); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/record")
-		})
 	}
 }

@@ -1,4 +1,4 @@
-package zeek
+package logs
 
 import (
 	"errors"
@@ -10,33 +10,24 @@ import (
 	"github.com/testudo-shield/testudo"
 )
 
-// errValue is a value that is not of its column's type. The line is counted
+// ErrValue is a value that is not of its column's type. The line is counted
 // as malformed, so that the text is never shown.
-var errValue = errors.New("zeek: value is not of its field's type")
-
-// What else makes a line malformed.
-var (
-	errForm    = errors.New("neither values under a #fields line nor a JSON object")
-	errColumns = errors.New("not as many values as #fields names")
-	errTime    = errors.New("no ts")
-	errEnds    = errors.New("an address of the two ends is missing")
-	errLong    = errors.New("longer than 1 MiB")
-)
+var ErrValue = errors.New("a value is not of its field's type")
 
 const (
-	// maxSeconds is about the widest span that fits in nanoseconds. Wider
+	// MaxSeconds is about the widest span that fits in nanoseconds. Wider
 	// ones, such as the end of a certificate "for ever", are cut to it.
-	maxSeconds = 9_200_000_000
-	// maxTraffic bounds ts, so that a duration can be added to it.
-	maxTraffic = 4_000_000_000
+	MaxSeconds = 9_200_000_000
+	// MaxTraffic bounds ts, so that a duration can be added to it.
+	MaxTraffic = 4_000_000_000
 	// Whole numbers between these are milliseconds since the epoch (1985 to
 	// 2286): in seconds they would lie beyond the year 9999.
 	minMillis, maxMillis = 500_000_000_000, 10_000_000_000_000
 )
 
-// parseSeconds reads seconds with any number of decimals, rounded to the
+// Seconds reads seconds with any number of decimals, rounded to the
 // nanosecond, without going through a float where it is plain.
-func parseSeconds(b []byte) (int64, error) {
+func Seconds(b []byte) (int64, error) {
 	i, neg := 0, false
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
 		neg = b[0] == '-'
@@ -44,7 +35,7 @@ func parseSeconds(b []byte) (int64, error) {
 	}
 	start, sec := i, int64(0)
 	for ; i < len(b) && isDigit(b[i]); i++ {
-		sec = min(sec*10+int64(b[i]-'0'), maxSeconds)
+		sec = min(sec*10+int64(b[i]-'0'), MaxSeconds)
 	}
 	digits, ns, rounded := i-start, int64(0), false
 	if i < len(b) && b[i] == '.' {
@@ -61,7 +52,7 @@ func parseSeconds(b []byte) (int64, error) {
 		}
 	}
 	if i < len(b) || digits == 0 {
-		return parseFloatSeconds(b)
+		return floatSeconds(b)
 	}
 	if ns += sec * 1e9; neg {
 		ns = -ns
@@ -69,47 +60,47 @@ func parseSeconds(b []byte) (int64, error) {
 	return ns, nil
 }
 
-// parseFloatSeconds reads what parseSeconds leaves: exponents.
-func parseFloatSeconds(b []byte) (int64, error) {
-	f, err := parseFloat(b)
+// floatSeconds reads what Seconds leaves: exponents.
+func floatSeconds(b []byte) (int64, error) {
+	f, err := ParseFloat(b)
 	if err != nil {
 		return 0, err
 	}
-	f = max(-maxSeconds, min(f, maxSeconds))
+	f = max(-MaxSeconds, min(f, MaxSeconds))
 	return int64(math.Round(f * 1e9)), nil
 }
 
-// parseTime reads a time as Zeek writes it: seconds since the epoch, or, in
+// ParseTime reads a time as Zeek writes it: seconds since the epoch, or, in
 // JSON, milliseconds or RFC 3339.
-func parseTime(b []byte) (testudo.Time, error) {
+func ParseTime(b []byte) (testudo.Time, error) {
 	if len(b) >= len("2006-01-02T15:04:05") && b[4] == '-' {
 		t, err := time.Parse(time.RFC3339Nano, string(b))
 		if err != nil {
-			return 0, errValue
+			return 0, ErrValue
 		}
-		if s := t.Unix(); s > maxSeconds || s < -maxSeconds {
-			return testudo.Time(max(-maxSeconds, min(s, maxSeconds)) * 1e9), nil
+		if s := t.Unix(); s > MaxSeconds || s < -MaxSeconds {
+			return testudo.Time(max(-MaxSeconds, min(s, MaxSeconds)) * 1e9), nil
 		}
 		return testudo.TimeOf(t), nil
 	}
-	if n, err := parseInt(b); err == nil && n > minMillis && n < maxMillis {
+	if n, err := ParseInt(b); err == nil && n > minMillis && n < maxMillis {
 		return testudo.Time(n * 1e6), nil
 	}
-	ns, err := parseSeconds(b)
+	ns, err := Seconds(b)
 	return testudo.Time(ns), err
 }
 
-// trafficTime reads a time that a record is put in order by.
-func trafficTime(b []byte) (testudo.Time, error) {
-	t, err := parseTime(b)
-	if err == nil && (t > maxTraffic*1e9 || t < -maxTraffic*1e9) {
-		err = errValue
+// TrafficTime reads a time that a record is put in order by.
+func TrafficTime(b []byte) (testudo.Time, error) {
+	t, err := ParseTime(b)
+	if err == nil && (t > MaxTraffic*1e9 || t < -MaxTraffic*1e9) {
+		err = ErrValue
 	}
 	return t, err
 }
 
-// parseInt reads a whole number, also one written as a float.
-func parseInt(b []byte) (int64, error) {
+// ParseInt reads a whole number, also one written as a float.
+func ParseInt(b []byte) (int64, error) {
 	if len(b) > 0 && len(b) <= 18 {
 		n, i, neg := int64(0), 0, b[0] == '-'
 		if neg {
@@ -125,65 +116,65 @@ func parseInt(b []byte) (int64, error) {
 			return n, nil
 		}
 	}
-	f, err := parseFloat(b)
+	f, err := ParseFloat(b)
 	if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<63 {
-		return 0, errValue
+		return 0, ErrValue
 	}
 	return int64(f), nil
 }
 
-// parseFloat reads a finite number.
-func parseFloat(b []byte) (float64, error) {
+// ParseFloat reads a finite number.
+func ParseFloat(b []byte) (float64, error) {
 	if len(b) == 0 || len(b) > 400 || !isDigit(b[0]) && b[0] != '-' && b[0] != '+' && b[0] != '.' {
-		return 0, errValue
+		return 0, ErrValue
 	}
 	f, err := strconv.ParseFloat(string(b), 64)
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
-		return 0, errValue
+		return 0, ErrValue
 	}
 	return f, nil
 }
 
-// parsePort reads a port with or without "/tcp".
-func parsePort(b []byte) (uint16, error) {
+// ParsePort reads a port with or without "/tcp".
+func ParsePort(b []byte) (uint16, error) {
 	for i, c := range b {
 		if c == '/' {
 			b = b[:i]
 			break
 		}
 	}
-	n, err := parseInt(b)
+	n, err := ParseInt(b)
 	if err != nil || n < 0 || n > math.MaxUint16 {
-		return 0, errValue
+		return 0, ErrValue
 	}
 	return uint16(n), nil
 }
 
-// parseBool reads Zeek's T and F and JSON's true and false.
-func parseBool(b []byte) (bool, error) {
+// ParseBool reads Zeek's T and F and JSON's true and false.
+func ParseBool(b []byte) (bool, error) {
 	switch string(b) {
 	case "T", "true", "1":
 		return true, nil
 	case "F", "false", "0":
 		return false, nil
 	}
-	return false, errValue
+	return false, ErrValue
 }
 
-// parseAddr reads an address, also in brackets; zones are dropped.
-func parseAddr(b []byte) (netip.Addr, error) {
+// ParseAddr reads an address, also in brackets; zones are dropped.
+func ParseAddr(b []byte) (netip.Addr, error) {
 	if len(b) > 2 && b[0] == '[' && b[len(b)-1] == ']' {
 		b = b[1 : len(b)-1]
 	}
 	if len(b) > 64 {
-		return netip.Addr{}, errValue
+		return netip.Addr{}, ErrValue
 	}
 	if a, ok := parseIPv4(b); ok {
 		return a, nil
 	}
 	a, err := netip.ParseAddr(string(b))
 	if err != nil {
-		return netip.Addr{}, errValue
+		return netip.Addr{}, ErrValue
 	}
 	return a.Unmap().WithZone(""), nil
 }
@@ -210,9 +201,9 @@ func parseIPv4(b []byte) (netip.Addr, bool) {
 	return netip.AddrFrom4(q), true
 }
 
-// parseProto reads Zeek's word for a transport; icmp becomes ICMPv6 later
+// ParseProto reads Zeek's word for a transport; icmp becomes ICMPv6 later
 // where the addresses say so.
-func parseProto(b []byte) (testudo.Proto, error) {
+func ParseProto(b []byte) (testudo.Proto, error) {
 	switch string(b) {
 	case "tcp":
 		return testudo.TCP, nil
@@ -228,9 +219,9 @@ func parseProto(b []byte) (testudo.Proto, error) {
 	return 0, nil
 }
 
-// parseUID turns a uid of any program into ours. One that we wrote is read
+// ParseUID turns a uid of any program into ours. One that we wrote is read
 // back; any other is hashed (FNV-1a, 64 bits, mixed once more).
-func parseUID(b []byte) testudo.UID {
+func ParseUID(b []byte) testudo.UID {
 	if len(b) == 0 {
 		return 0
 	}
@@ -275,8 +266,8 @@ func ownUID(b []byte) (testudo.UID, bool) {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// unescape appends b with \xNN and \\ turned back into bytes.
-func unescape(dst, b []byte) []byte {
+// Unescape appends b with \xNN and \\ turned back into bytes.
+func Unescape(dst, b []byte) []byte {
 	for i := 0; i < len(b); i++ {
 		if b[i] == '\\' && i+1 < len(b) {
 			if b[i+1] == '\\' {

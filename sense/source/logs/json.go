@@ -1,54 +1,57 @@
-package zeek
+package logs
 
 import (
 	"bytes"
+	"iter"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
+// MaxPairs bounds the fields of one object, nested ones included, and
+// MaxItems the elements of one list.
+const MaxPairs, MaxItems = 512, 4096
+
 const (
-	maxPairs = 512 // fields of one object, nested ones included
 	maxDepth = 8
 	maxKey   = 256 // bytes of a nested field's joined name
 )
 
-// pair is one field of a JSON object as it stands in the line.
-type pair struct {
-	key  []byte // with the names of the objects around it and dots
-	raw  []byte // a string's inside, a literal, or an array's inside
-	sort byte   // '"' string, '[' array, '0' number or literal
+// Pair is one field of a JSON object as it stands in the line.
+type Pair struct {
+	Key  []byte // with the names of the objects around it and dots
+	Raw  []byte // a string's inside, a literal, or an array's inside
+	Sort byte   // '"' string, '[' array, '0' number or literal
 }
 
-// object takes one line of JSON apart without understanding it.
-type object struct {
-	pairs   []pair
+// Object takes one line of JSON apart without understanding it.
+type Object struct {
+	Pairs   []Pair
 	names   []byte // joined keys of nested objects
 	scratch []byte
 	items   [][]byte
-	failed  []byte // key of the value that could not be read last
 }
 
-// parse reads one object that takes the whole line. The pairs point into it.
-func (o *object) parse(line []byte) bool {
-	o.pairs, o.names, o.scratch = o.pairs[:0], o.names[:0], o.scratch[:0]
-	rest, ok := o.members(skipSpace(line), nil, 0)
-	return ok && len(skipSpace(rest)) == 0
+// Parse reads one object that takes the whole line. The pairs point into it.
+func (o *Object) Parse(line []byte) bool {
+	o.Pairs, o.names, o.scratch = o.Pairs[:0], o.names[:0], o.scratch[:0]
+	rest, ok := o.members(SkipSpace(line), nil, 0)
+	return ok && len(SkipSpace(rest)) == 0
 }
 
 // members reads an object and returns what follows it.
-func (o *object) members(b, prefix []byte, depth int) ([]byte, bool) {
+func (o *Object) members(b, prefix []byte, depth int) ([]byte, bool) {
 	if len(b) == 0 || b[0] != '{' || depth == maxDepth {
 		return nil, false
 	}
-	if b = skipSpace(b[1:]); len(b) > 0 && b[0] == '}' {
+	if b = SkipSpace(b[1:]); len(b) > 0 && b[0] == '}' {
 		return b[1:], true
 	}
 	for {
 		key, rest, ok := cutString(b)
-		if !ok || len(o.pairs) == maxPairs {
+		if !ok || len(o.Pairs) == MaxPairs {
 			return nil, false
 		}
-		if b = skipSpace(rest); len(b) == 0 || b[0] != ':' {
+		if b = SkipSpace(rest); len(b) == 0 || b[0] != ':' {
 			return nil, false
 		}
 		if prefix != nil {
@@ -59,25 +62,25 @@ func (o *object) members(b, prefix []byte, depth int) ([]byte, bool) {
 			o.names = append(append(append(o.names, prefix...), '.'), key...)
 			key = o.names[start:len(o.names):len(o.names)]
 		}
-		b = skipSpace(b[1:])
+		b = SkipSpace(b[1:])
 		if len(b) > 0 && b[0] == '{' {
 			b, ok = o.members(b, key, depth+1)
 		} else {
-			p := pair{key: key}
-			if p.raw, p.sort, b, ok = cutValue(b, depth+1); ok {
-				o.pairs = append(o.pairs, p)
+			p := Pair{Key: key}
+			if p.Raw, p.Sort, b, ok = cutValue(b, depth+1); ok {
+				o.Pairs = append(o.Pairs, p)
 			}
 		}
 		if !ok {
 			return nil, false
 		}
-		if b = skipSpace(b); len(b) == 0 || b[0] != ',' && b[0] != '}' {
+		if b = SkipSpace(b); len(b) == 0 || b[0] != ',' && b[0] != '}' {
 			return nil, false
 		}
 		if b[0] == '}' {
 			return b[1:], true
 		}
-		b = skipSpace(b[1:])
+		b = SkipSpace(b[1:])
 	}
 }
 
@@ -109,31 +112,55 @@ func skipArray(b []byte, depth int) ([]byte, bool) {
 	if depth >= maxDepth {
 		return nil, false
 	}
-	if b = skipSpace(b[1:]); len(b) > 0 && b[0] == ']' {
+	if b = SkipSpace(b[1:]); len(b) > 0 && b[0] == ']' {
 		return b[1:], true
 	}
 	for {
 		var ok bool
-		if len(b) > 0 && b[0] == '{' {
-			b, ok = skipObject(b, depth+1)
-		} else {
-			_, _, b, ok = cutValue(b, depth+1)
-		}
-		if b = skipSpace(b); !ok || len(b) == 0 || b[0] != ',' && b[0] != ']' {
+		b, ok = skipValue(b, depth+1)
+		if b = SkipSpace(b); !ok || len(b) == 0 || b[0] != ',' && b[0] != ']' {
 			return nil, false
 		}
 		if b[0] == ']' {
 			return b[1:], true
 		}
-		b = skipSpace(b[1:])
+		b = SkipSpace(b[1:])
 	}
 }
 
-// skipObject returns what follows the object, inside an array, at the start
-// of b; Zeek writes none there.
+// skipObject returns what follows the object at the start of b.
 func skipObject(b []byte, depth int) ([]byte, bool) {
-	var o object
-	return o.members(b, nil, depth)
+	if depth >= maxDepth {
+		return nil, false
+	}
+	if b = SkipSpace(b[1:]); len(b) > 0 && b[0] == '}' {
+		return b[1:], true
+	}
+	for {
+		_, rest, ok := cutString(b)
+		if b = SkipSpace(rest); !ok || len(b) == 0 || b[0] != ':' {
+			return nil, false
+		}
+		if b, ok = skipValue(SkipSpace(b[1:]), depth+1); !ok {
+			return nil, false
+		}
+		if b = SkipSpace(b); len(b) == 0 || b[0] != ',' && b[0] != '}' {
+			return nil, false
+		}
+		if b[0] == '}' {
+			return b[1:], true
+		}
+		b = SkipSpace(b[1:])
+	}
+}
+
+// skipValue returns what follows the value of any sort at the start of b.
+func skipValue(b []byte, depth int) ([]byte, bool) {
+	if len(b) > 0 && b[0] == '{' {
+		return skipObject(b, depth)
+	}
+	_, _, rest, ok := cutValue(b, depth)
+	return rest, ok
 }
 
 // cutString cuts a quoted string off b and returns its inside as it stands.
@@ -152,8 +179,8 @@ func cutString(b []byte) (inside, rest []byte, ok bool) {
 	return nil, nil, false
 }
 
-// text returns a value as bytes, valid until the next line.
-func (o *object) text(raw []byte, sort byte) []byte {
+// Text returns a value as bytes, valid until the next line.
+func (o *Object) Text(raw []byte, sort byte) []byte {
 	if sort != '"' || bytes.IndexByte(raw, '\\') < 0 {
 		return raw
 	}
@@ -162,71 +189,67 @@ func (o *object) text(raw []byte, sort byte) []byte {
 	return o.scratch[start:len(o.scratch):len(o.scratch)]
 }
 
-// list returns an array's elements; nulls are left out. A value that is no
-// array is a list of one. The slice is valid until the next call.
-func (o *object) list(p pair) [][]byte {
+// List returns an array's elements; nulls and objects are left out. A value
+// that is no array is a list of one. The slice is valid until the next call.
+func (o *Object) List(p Pair) [][]byte {
 	o.items = o.items[:0]
-	if p.sort != '[' {
-		return append(o.items, o.text(p.raw, p.sort))
+	if p.Sort != '[' {
+		return append(o.items, o.Text(p.Raw, p.Sort))
 	}
-	for b := skipSpace(p.raw); len(b) > 0 && len(o.items) < maxItems; {
-		raw, sort, rest, ok := cutValue(b, 0)
-		if !ok {
-			return o.items // an object: Zeek writes none here
+	for e := range Elements(p.Raw) {
+		if e.Sort == '"' || e.Sort == '0' && string(e.Raw) != "null" {
+			o.items = append(o.items, o.Text(e.Raw, e.Sort))
 		}
-		if sort == '"' || sort == '0' && string(raw) != "null" {
-			o.items = append(o.items, o.text(raw, sort))
-		}
-		if b = skipSpace(rest); len(b) > 0 {
-			b = skipSpace(b[1:])
+		if len(o.items) == MaxItems {
+			break
 		}
 	}
 	return o.items
 }
 
-// has says whether the object has a field of every one of these names.
-func (o *object) has(names []string) bool {
+// Elements goes through an array's inside, as Pair.Raw has it. Its elements
+// have no key; one of Sort '{' is an object, whole, for another Object to
+// take apart.
+func Elements(inside []byte) iter.Seq[Pair] {
+	return func(yield func(Pair) bool) {
+		for b := SkipSpace(inside); len(b) > 0; {
+			e := Pair{Sort: '{'}
+			var rest []byte
+			var ok bool
+			if b[0] == '{' {
+				rest, ok = skipObject(b, 0)
+				e.Raw = b[:len(b)-len(rest)]
+			} else {
+				e.Raw, e.Sort, rest, ok = cutValue(b, 0)
+			}
+			if !ok || !yield(e) {
+				return
+			}
+			if b = SkipSpace(rest); len(b) > 0 {
+				b = SkipSpace(b[1:])
+			}
+		}
+	}
+}
+
+// Has says whether the object has a field of every one of these names.
+func (o *Object) Has(names []string) bool {
 	for _, n := range names {
-		if o.find(n) < 0 {
+		if o.Find(n) < 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// find returns the place of the first field of that name, -1 for none.
-func (o *object) find(name string) int {
-	for i := range o.pairs {
-		if string(o.pairs[i].key) == name {
+// Find returns the place of the first field of that name, -1 for none.
+func (o *Object) Find(name string) int {
+	for i := range o.Pairs {
+		if string(o.Pairs[i].Key) == name {
 			return i
 		}
 	}
 	return -1
-}
-
-// fill fills r, which has begun, from the object.
-func (o *object) fill(r *row) error {
-	for _, p := range o.pairs {
-		t := r.targets[string(p.key)]
-		if t.to == nowhere || p.sort == '0' && string(p.raw) == "null" {
-			continue
-		}
-		var err error
-		switch {
-		case t.to.list():
-			err = r.setList(t, o.list(p))
-		case p.sort == '[':
-			err = errValue
-		case p.sort == '"' && len(p.raw) == 0:
-		default:
-			err = r.set(t, o.text(p.raw, p.sort))
-		}
-		if err != nil {
-			o.failed = p.key
-			return err
-		}
-	}
-	return nil
 }
 
 // appendUnquoted appends the inside of a JSON string as the bytes it stands
@@ -304,8 +327,8 @@ func hex4(s []byte) (rune, bool) {
 	return r, true
 }
 
-// skipSpace returns b without JSON's white space at its start.
-func skipSpace(b []byte) []byte {
+// SkipSpace returns b without JSON's white space at its start.
+func SkipSpace(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '\r' || b[0] == '\n') {
 		b = b[1:]
 	}

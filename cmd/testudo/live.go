@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/testudo-shield/testudo/engine"
+	"github.com/testudo-shield/testudo/sense/source"
+	"github.com/testudo-shield/testudo/sense/source/afpacket"
+	"github.com/testudo-shield/testudo/sense/source/ipfix"
+	"github.com/testudo-shield/testudo/shield"
+)
+
+// liveInputs are the open inputs of watch and serve.
+type liveInputs struct {
+	names   []string
+	packets *afpacket.Reader // nil for none
+	records *source.Together // nil for none
+}
+
+// openLive opens what the configuration names; sockets opens packet sockets,
+// position is where the logs stood at the last checkpoint.
+func openLive(c config, position []byte, sockets func(afpacket.Spec) (afpacket.Sockets, error), event func(string)) (*liveInputs, error) {
+	in := &liveInputs{}
+	var records []source.Records
+	fail := func(err error) (*liveInputs, error) {
+		in.records = source.NewTogether(records...)
+		in.close()
+		return nil, openError(err)
+	}
+	at, err := source.Positions(position)
+	if err != nil {
+		event("where the logs stood is not known any more: they are read from their beginning")
+	}
+	for kind, paths := range followed(c.Follow) {
+		if len(paths) == 0 {
+			continue
+		}
+		f, err := parts().Sources[kind].Follow(at[len(records)], paths...)
+		if err != nil {
+			return fail(err)
+		}
+		records = append(records, f)
+		in.names = append(in.names, paths...)
+	}
+	if l := c.FlowExports; l.Listen != "" {
+		allow, err := prefixes(l.Allow)
+		if err != nil {
+			return fail(err)
+		}
+		f, err := ipfix.Listen(l.Listen, ipfix.Options{Allow: allow})
+		if errors.Is(err, ipfix.ErrNobody) {
+			return nil, exitError{exitUsage, fmt.Errorf("%w, for example:  --exporters 10.1.0.0/16", err)}
+		}
+		if err != nil {
+			return fail(err)
+		}
+		records = append(records, f)
+		in.names = append(in.names, "flow exports on "+l.Listen)
+	}
+	var cfgs []afpacket.Config
+	for _, i := range c.Interfaces {
+		cfgs = append(cfgs, afpacket.Config{
+			Interface: i.Name, Filter: i.Filter, RingBytes: i.RingMB << 20, SnapLen: i.SnapLength, Rings: max(1, i.Rings),
+			Quiet: !i.Promiscuous, Event: event, Sockets: sockets,
+		})
+		in.names = append(in.names, i.Name)
+	}
+	if len(cfgs) > 0 {
+		if in.packets, err = afpacket.Open(cfgs...); err != nil {
+			return fail(err)
+		}
+	}
+	if len(records) > 0 {
+		in.records = source.NewTogether(records...)
+	}
+	return in, nil
+}
+
+// followed sorts the paths of logs by the kind of source that reads them, by
+// its place in the list of sources. A folder is one of Zeek logs, a file of
+// JSON is Suricata's unless it looks otherwise.
+func followed(paths []string) [][]string {
+	kinds := parts().Sources
+	all := make([][]string, len(kinds))
+	for _, p := range paths {
+		name := "zeek log"
+		if info, err := os.Stat(p); strings.HasSuffix(p, ".json") && (err != nil || !info.IsDir()) {
+			name = "suricata eve log"
+		}
+		for i, k := range kinds {
+			if k.Name == name {
+				all[i] = append(all[i], p)
+			}
+		}
+	}
+	return all
+}
+
+func (in *liveInputs) close() {
+	if in.packets != nil {
+		in.packets.Close()
+	}
+	if in.records != nil {
+		in.records.Close()
+	}
+}
+
+// openError turns what opening an input said into an exit code.
+func openError(err error) error {
+	if errors.Is(err, afpacket.ErrPermission) || errors.Is(err, os.ErrPermission) {
+		return exitError{exitRights, err}
+	}
+	return exitError{exitInput, err}
+}
+
+// watch is the use case on these inputs.
+func (in *liveInputs) watch(set shield.Settings) shield.Watch {
+	w := shield.Watch{Parts: parts(), Settings: set, Inputs: in.names}
+	if in.records != nil {
+		w.Records = in.records
+	}
+	if in.packets != nil {
+		w.Frames = in.packets
+		w.Dropped = func() (n int64) {
+			for _, s := range in.packets.Stats() {
+				n += int64(s.Drops)
+			}
+			return n
+		}
+	}
+	return w
+}
+
+// remembered reads the last checkpoint in dir, nil for none; why one was
+// refused is told.
+func remembered(dir string, event func(string)) (*engine.Checkpoint, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	if err := claimState(dir); err != nil {
+		return nil, err
+	}
+	c, err := shield.LoadCheckpoint(dir)
+	if err != nil {
+		event(err.Error())
+		return nil, nil
+	}
+	if c != nil {
+		event("going on from what was known at " + c.At().Std().In(time.Local).Format("Mon 2 Jan 15:04:05"))
+	}
+	return c, nil
+}
+
+// stopWith ends packets when ctx does: an interface may give nothing for long.
+func (in *liveInputs) stopWith(ctx context.Context) {
+	if in.packets != nil {
+		context.AfterFunc(ctx, func() { in.packets.Close() })
+	}
+}

@@ -1,0 +1,96 @@
+package source
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/testudo-shield/testudo"
+)
+
+// Together reads live inputs of records in turn, each as far as it has
+// something. An input that ends or fails is left; the others go on.
+type Together struct {
+	inputs []Records
+	ended  []bool
+	at     int
+	errs   []error
+}
+
+// Position implements Live: the positions of those inputs that have one, by
+// their place among them.
+func (t *Together) Position() []byte {
+	all := map[int][]byte{}
+	for i, in := range t.inputs {
+		if p, ok := in.(Live); ok {
+			all[i] = p.Position()
+		}
+	}
+	text, _ := json.Marshal(all) // bytes by number: there is nothing to go wrong
+	return text
+}
+
+// Positions takes apart what Position of a Together gave.
+func Positions(position []byte) (map[int][]byte, error) {
+	all := map[int][]byte{}
+	if position == nil {
+		return all, nil
+	}
+	err := json.Unmarshal(position, &all)
+	return all, err
+}
+
+// NewTogether owns the inputs.
+func NewTogether(inputs ...Records) *Together {
+	return &Together{inputs: inputs, ended: make([]bool, len(inputs))}
+}
+
+// Next returns the next record of any input, ErrIdle if none has one now, and
+// when all have ended io.EOF or what ended them.
+func (t *Together) Next() (testudo.Record, error) {
+	open := false
+	for range t.inputs {
+		i := t.at % len(t.inputs)
+		if t.ended[i] {
+			t.at++
+			continue
+		}
+		r, err := t.inputs[i].Next()
+		switch {
+		case err == nil:
+			return r, nil
+		case errors.Is(err, ErrIdle):
+			open = true
+		default:
+			t.ended[i] = true
+			if !errors.Is(err, io.EOF) {
+				t.errs = append(t.errs, err)
+			}
+		}
+		t.at++
+	}
+	if open {
+		return nil, ErrIdle
+	}
+	if len(t.errs) > 0 {
+		return nil, errors.Join(t.errs...)
+	}
+	return nil, io.EOF
+}
+
+// Account implements Records.
+func (t *Together) Account() (all Account) {
+	for _, in := range t.inputs {
+		all.add(in.Account())
+	}
+	return all
+}
+
+// Close closes the inputs.
+func (t *Together) Close() error {
+	var errs []error
+	for _, in := range t.inputs {
+		errs = append(errs, in.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,61 @@
+package source
+
+import (
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/testudo-shield/testudo"
+)
+
+type script struct {
+	steps  []error // nil gives a record
+	uid    testudo.UID
+	closed bool
+}
+
+func (s *script) Next() (testudo.Record, error) {
+	if len(s.steps) == 0 {
+		return nil, io.EOF
+	}
+	err := s.steps[0]
+	s.steps = s.steps[1:]
+	if err != nil {
+		return nil, err
+	}
+	return &testudo.Conn{Meta: testudo.Meta{UID: s.uid}}, nil
+}
+func (s *script) Account() Account { return Account{Skipped: []testudo.Skip{{Input: "x"}}} }
+func (s *script) Close() error     { s.closed = true; return nil }
+
+func TestTogether(t *testing.T) {
+	broken := errors.New("broken")
+	a := &script{uid: 1, steps: []error{nil, ErrIdle, nil, broken}}
+	b := &script{uid: 2, steps: []error{ErrIdle, nil, ErrIdle}}
+	all := NewTogether(a, b)
+	var got []testudo.UID
+	idle := 0
+	for {
+		r, err := all.Next()
+		if err == ErrIdle {
+			idle++
+			continue
+		}
+		if err != nil {
+			if !errors.Is(err, broken) {
+				t.Error(err)
+			}
+			break
+		}
+		got = append(got, r.Base().UID)
+	}
+	if len(got) != 3 || got[0] != 1 || got[1] != 2 && got[2] != 2 {
+		t.Errorf("order %v", got)
+	}
+	if idle == 0 || idle > 3 {
+		t.Errorf("idle %d times", idle)
+	}
+	if len(all.Account().Skipped) != 2 || all.Close() != nil || !a.closed || !b.closed {
+		t.Error("inputs are not told of or not closed")
+	}
+}

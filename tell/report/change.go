@@ -1,0 +1,85 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+)
+
+// Change is news of an incident while it goes on.
+type Change struct {
+	What     string // "new", "graver", "more"; what JSON says as "change"
+	Incident testudo.Incident
+	// Known is how long the network had been watched by then: what is called
+	// new, rare or unusual in the incident rests on that much habit.
+	Known time.Duration
+	At    testudo.Time
+}
+
+// ChangeText writes a change for people: when and what, then the incident.
+func ChangeText(w io.Writer, c *Change, s *testudo.Summary, o TextOptions) error {
+	if o.Width == 0 {
+		o.Width = 100
+	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	p := &page{width: max(o.Width, 40), color: o.Color && !o.Plain, plain: o.Plain}
+	p.para(dim, 2, p.dot(c.At.Std().In(o.Zone).Format("Mon 15:04:05"), changeWords[c.What],
+		"rests on "+lasted(c.Known)+" of habit"))
+	if c.Incident.Severity < testudo.Medium && !o.All {
+		p.title(&c.Incident)
+	} else {
+		p.incident(&c.Incident, s, o.Zone)
+	}
+	if _, err := w.Write(p.trimmed()); err != nil {
+		return fmt.Errorf("report: write change: %w", err)
+	}
+	return nil
+}
+
+var changeWords = map[string]string{
+	"new":    "new",
+	"graver": "graver than told before",
+	"more":   "goes on, with more hosts or evidence",
+}
+
+// ChangeJSON writes a change as one line: the incident's object with "change"
+// and "habit_s".
+func ChangeJSON(w io.Writer, c *Change, s *testudo.Summary) error {
+	bw := bufio.NewWriter(w)
+	l := newIncidentLine(&c.Incident, s.Local)
+	known := real(c.Known.Round(time.Second).Seconds())
+	l.Change, l.Known = c.What, &known
+	if err := writeLine(bw, l); err != nil {
+		return fmt.Errorf("report: write incident %s: %w", Name(c.Incident.ID), err)
+	}
+	return bw.Flush()
+}
+
+// Learning says in a line which detectors judge fully by now, and which wait
+// for how much more habit; "" for none of either.
+func Learning(s *testudo.Summary) string {
+	var wait []string
+	full := 0
+	for _, d := range s.Detectors {
+		switch {
+		case d.Full:
+			full++
+		case d.Wait > 0:
+			wait = append(wait, fmt.Sprintf("%s for %s more", Name(d.Detector), lasted(d.Wait)))
+		}
+	}
+	if len(s.Detectors) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of %d detectors judge fully", full, len(s.Detectors))
+	if len(wait) > 0 {
+		text += "; learning: " + strings.Join(wait, ", ")
+	}
+	return text
+}
