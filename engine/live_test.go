@@ -88,7 +88,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal("in time, and yet something is given up")
 	}
 	for want := shedPayload; want <= shedMost; want++ {
-		step(time.Second)
+		step(time.Second + time.Duration(want)*time.Millisecond)
 		if l.level != want {
 			t.Fatalf("level %d, want %d", l.level, want)
 		}

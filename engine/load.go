@@ -38,8 +38,9 @@ type load struct {
 	live    *Live
 	level   int
 	weighed time.Time
-	calm    time.Time // since when the frames are in time
-	dropped int64     // by the source, when last asked
+	lag     time.Duration // then
+	calm    time.Time     // since when the frames are in time
+	dropped int64         // by the source, when last asked
 	pairs   [loadPairs]pair
 	given   given
 }
@@ -96,8 +97,14 @@ func (l *load) weigh(frame testudo.Time, idle bool) {
 		return
 	}
 	l.weighed = now
-	lost := l.live.dropped()
-	behind := lost > l.dropped || !idle && testudo.TimeOf(now).Sub(frame) > late
+	lost, lag := l.live.dropped(), time.Duration(0)
+	if !idle && frame != 0 {
+		lag = testudo.TimeOf(now).Sub(frame)
+	}
+	// What waits may be the rest of what was too much before the last step.
+	shrinks := lag < l.lag-weighEvery/8
+	l.lag = lag
+	behind := lost > l.dropped || lag > late && !shrinks
 	l.given.dropped += lost - l.dropped
 	l.dropped = lost
 	switch {
@@ -105,7 +112,7 @@ func (l *load) weigh(frame testudo.Time, idle bool) {
 		l.level++
 		l.calm = time.Time{}
 		l.announce()
-	case behind:
+	case behind || lag > late:
 		l.calm = time.Time{}
 	case l.calm.IsZero():
 		l.calm = now

@@ -48,7 +48,6 @@ func (a *app) benchCommand() *cobra.Command {
 			}
 			if path == "" {
 				set.Budgets.Conns = max(set.Budgets.Conns, shield.ConnsPerFlow*flows)
-				limitMemory(set.Budgets.Conns)
 			}
 			b := shield.Bench{Parts: parts(), Settings: set, Path: path, Flows: flows, Stdin: a.stdin, For: time.Duration(seconds * float64(time.Second))}
 			if profile != "" {

@@ -10,15 +10,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/testudo-shield/testudo/engine"
 )
 
 // The exit codes of the contract.
@@ -60,24 +57,8 @@ type app struct {
 	output         string
 }
 
-// memoryLimit is when the garbage collector stops waiting for the heap to
-// double: what the budgets allow to be alive stays well below it, and a run
-// below half a gigabyte. Who gives conns more room gives memory with it: a
-// limit below what is alive would leave the collector no rest. GOMEMLIMIT
-// overrules it.
-const (
-	memoryLimit = 456 << 20
-	connMemory  = 640 // for each conn beyond the default budget
-)
-
-func limitMemory(conns int) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit + connMemory*int64(max(0, conns-engine.DefaultBudgets().Conns)))
-	}
-}
-
 func main() {
-	limitMemory(0)
+	boundMemory()
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 	if slices.Contains(os.Args[1:], "serve") {
 		ends = ends[:2] // there SIGHUP means: read the configuration again

@@ -163,7 +163,6 @@ func (a *app) settings(c config, f judgeFlags) (shield.Settings, error) {
 		return shield.Settings{}, exitError{exitUsage, fmt.Errorf("--workers %d: want 0, for one a core, or more", f.workers)}
 	}
 	s := shield.Settings{Workers: f.workers, Budgets: c.Budgets.engine()}
-	limitMemory(s.Budgets.Conns)
 	if s.Workers == 0 {
 		s.Workers = c.Workers
 	}

@@ -231,14 +231,22 @@ func (s *Shard) remove(c *conn) {
 	s.conns.put(c.id)
 }
 
-// evict makes room for one conn: the oldest that never got an answer, else
-// the one of the others that was idle longest, as far as a second chance for
-// what was used since it was queued can tell.
+// mayWait is how long a conn waits for its answer before it is the first to
+// give way: a full table must not cut every conversation that just begins.
+const mayWait = 2 * time.Second
+
+// evict makes room for one conn: the oldest that has waited for an answer too
+// long, or while too many wait; else the one of the others that was idle
+// longest, as far as a second chance for what was used since it was queued
+// can tell.
 func (s *Shard) evict() {
-	if s.lists[unanswered].head != 0 {
-		s.stats.ShedUnanswered++
-		s.remove(s.conns.at(s.lists[unanswered].head))
-		return
+	if waits := s.lists[unanswered]; waits.head != 0 {
+		c := s.conns.at(waits.head)
+		if s.lists[answered].head == 0 || waits.n > s.cfg.Conns/8 || s.now.Sub(c.last) >= mayWait {
+			s.stats.ShedUnanswered++
+			s.remove(c)
+			return
+		}
 	}
 	if s.lists[answered].head == 0 {
 		return
