@@ -159,6 +159,9 @@ func (f *Follower) search(t *trail) {
 		if err != nil || len(head) == 0 {
 			continue
 		}
+		if t.current != nil {
+			f.read(t.current) // this may be a copy of what was not read of it yet
+		}
 		g := t.missing(head)
 		if g == nil {
 			if info.ModTime().UnixNano() < t.since || t.knows(head) || !f.format.Sniff(head) {
