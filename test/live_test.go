@@ -53,6 +53,12 @@ func TestKernelLive(t *testing.T) {
 			t.Fatalf("ip %s: %v: %s", args, err, out)
 		}
 	}
+	for range 500 { // before it is up, what is sent is dropped
+		if out, _ := exec.Command("ip", "-o", "link", "show", "sends").Output(); bytes.Contains(out, []byte("state UP")) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	w := watching(t)
 	sent := transmit(t, *liveRate, seconds, w.sample)
 	s := w.stop(t)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/testudo-shield/testudo/sense/source/afpacket"
 )
 
 // holds tells whether this process has a capability (linux/capability.h).
@@ -122,7 +124,13 @@ func examineInterface(f iface) []finding {
 		return []finding{warn(about, "set interfaces.snap_length to "+strconv.Itoa(mtu+14)+" or more",
 			"up, but of packets of up to %d bytes only %d are kept: what is cut away is not judged", mtu+14, f.SnapLength)}
 	}
-	return []finding{good(about, "up, packets of up to %d bytes, ring of %d MB", mtu+14, f.RingMB)}
+	all := []finding{good(about, "up, packets of up to %d bytes, ring of %d MB", mtu+14, f.RingMB)}
+	for _, o := range afpacket.Offloads(f.Name) {
+		if o.Level == afpacket.Warning {
+			all = append(all, warn(about, o.Do, "%s", o.What))
+		}
+	}
+	return all
 }
 
 // examineClock asks the kernel how sure it is of the time (adjtimex(2)).

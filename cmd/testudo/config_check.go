@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/testudo-shield/testudo/sense/source/afpacket/program"
 )
 
 // check refuses values that cannot be meant: what would bound nothing or
@@ -65,6 +67,9 @@ func (c config) check() (wrong []problem) {
 
 var account = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 
+// ethernet is the link type filters are tried for.
+const ethernet = 1
+
 func (c config) checkInterfaces() (wrong []problem) {
 	first := map[string]bool{}
 	for i, f := range c.Interfaces {
@@ -81,6 +86,9 @@ func (c config) checkInterfaces() (wrong []problem) {
 			refuse(".name", "%q: said twice; want each interface once", f.Name)
 		}
 		first[f.Name] = true
+		if _, err := program.Filter(f.Filter, ethernet); err != nil {
+			refuse(".filter", "%v", err)
+		}
 		if f.RingMB < 1 || f.RingMB > 4096 {
 			refuse(".ring_mb", "%d: want 1 to 4096 megabytes", f.RingMB)
 		}

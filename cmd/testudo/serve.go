@@ -51,16 +51,16 @@ func (a *app) sensor(ctx context.Context) error {
 		names = append(names, i.Name)
 	}
 	if len(names) == 0 {
-		return exitError{exitConfig, errors.New("no interface is configured: name one under interfaces")}
+		return exitError{exitConfig, errors.New("no interface is configured, so there is nothing to open; name one under interfaces, or run the service without the sensor to follow logs and flow exports")}
 	}
 	if os.Geteuid() == 0 {
 		if err := rights.Drop(c.User, rights.NetRaw); err != nil {
 			return exitError{exitRights, err}
 		}
 	}
-	_ = notifySystemd("READY=1")
+	ready := func() { _ = notifySystemd("READY=1") }
 	log := func(text string) { fmt.Fprintf(a.stderr, "testudo sensor: %s\n", terminal(text)) }
-	err = sensor.Serve(ctx, sensor.Config{Path: c.SensorSocket, UIDs: []int{uid}, Interfaces: names, Log: log})
+	err = sensor.Serve(ctx, sensor.Config{Path: c.SensorSocket, UIDs: []int{uid}, Interfaces: names, Ready: ready, Log: log})
 	if err != nil && ctx.Err() == nil {
 		return openError(err)
 	}

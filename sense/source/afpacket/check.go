@@ -34,6 +34,21 @@ func Check(cfg Config) []Finding {
 	return append(findings, checkOpen(cfg, i))
 }
 
+// Offloads says which offloads of an interface join or change frames before
+// they are seen, and how to switch them off; nothing for one that is not there.
+func Offloads(name string) []Finding {
+	ask, err := askSocket()
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = unix.Close(ask) }()
+	i, err := lookUp(ask, name)
+	if err != nil {
+		return nil
+	}
+	return checkOffloads(ask, i)
+}
+
 func checkUp(i iface) Finding {
 	if i.up {
 		return Finding{Good, "interface " + i.name + " is up", ""}

@@ -33,6 +33,8 @@ type Config struct {
 	Interfaces []string
 	// MaxSockets is how many may be in use at a time; 64 by default.
 	MaxSockets int
+	// Ready is called once requests are answered; nil for nobody.
+	Ready func()
 	// Log is told who got or was refused what, in a sentence; it may be
 	// called from many goroutines at once.
 	Log func(string)

@@ -40,6 +40,9 @@ func Serve(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	if cfg.Ready != nil {
+		cfg.Ready()
+	}
 	s := &server{cfg: cfg, peers: map[*net.UnixConn]bool{}}
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
