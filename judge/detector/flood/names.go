@@ -103,10 +103,15 @@ func (z *zone) tell(domain string, out *detector.Out) {
 		Innocent: "a mail filter that looks senders up in lists, a program that makes names up to test the network",
 		Victims:  []netip.Addr{z.victim()}, Techniques: []string{"T1499.002"},
 		Evidence: []testudo.Fact{
-			{Name: "form", Value: "random-subdomain"}, {Name: "target", Value: domain},
-			{Name: "onset", Value: z.onset}, {Name: "decided", Value: z.decided},
-			{Name: "packets", Value: z.n}, {Name: "peak", Value: int(z.peak)}, {Name: "names", Value: z.distinct()},
-			{Name: "missing", Value: math.Round(100*z.part(z.missing)) / 100}, {Name: "sources", Value: askers},
+			{Name: "form", Value: "random-subdomain"},
+			{Name: "target", Value: domain},
+			{Name: "onset", Value: z.onset},
+			{Name: "decided", Value: z.decided},
+			{Name: "packets", Value: z.n},
+			{Name: "peak", Value: int(z.peak)},
+			{Name: "names", Value: z.distinct()},
+			{Name: "missing", Value: math.Round(100*z.part(z.missing)) / 100},
+			{Name: "sources", Value: askers},
 		},
 	}
 	if z.served() {

@@ -309,9 +309,13 @@ func (o *epidemic) claim() testudo.Sighting {
 		}
 	}
 	s.Evidence = []testudo.Fact{
-		{Name: "machines", Value: len(o.hosts)}, {Name: "first", Value: o.hosts[0].Addr.String()}, {Name: "door", Value: o.door.String()},
-		{Name: "passed_on", Value: chain[:min(16, len(chain))]}, {Name: "generations", Value: o.depth + 1},
-		{Name: "tries", Value: o.n}, {Name: "failed", Value: math.Round(100*float64(o.fails)/float64(max(1, o.n))) / 100},
+		{Name: "machines", Value: len(o.hosts)},
+		{Name: "first", Value: o.hosts[0].Addr.String()},
+		{Name: "door", Value: o.door.String()},
+		{Name: "passed_on", Value: chain[:min(16, len(chain))]},
+		{Name: "generations", Value: o.depth + 1},
+		{Name: "tries", Value: o.n},
+		{Name: "failed", Value: math.Round(100*float64(o.fails)/float64(max(1, o.n))) / 100},
 	}
 	return s
 }

@@ -255,9 +255,6 @@ func (p *parser) common() (timed bool) {
 	return timed
 }
 
-// swap turns the two ends round.
-func (p *parser) swap() { p.meta.ID.Orig, p.meta.ID.Resp = p.meta.ID.Resp, p.meta.ID.Orig }
-
 // join makes the key under which lines of one transaction meet.
 func (p *parser) join(sort byte, id []byte) string {
 	p.key = append(append(append(p.key[:0], sort), p.flow...), '/')

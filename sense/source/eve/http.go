@@ -157,14 +157,28 @@ func (p *parser) fileinfo() logs.Entry {
 // MIME type, empty where it is not one of the common ones.
 func kindOf(magic string) string {
 	for _, k := range [...]struct{ start, mime string }{
-		{"PE32", "application/x-dosexec"}, {"MS-DOS executable", "application/x-dosexec"},
-		{"ELF", "application/x-executable"}, {"Mach-O", "application/x-mach-o-executable"},
-		{"PDF document", "application/pdf"}, {"Zip archive", "application/zip"}, {"RAR archive", "application/x-rar"},
-		{"7-zip archive", "application/x-7z-compressed"}, {"gzip compressed", "application/x-gzip"},
-		{"Microsoft Cabinet", "application/vnd.ms-cab-compressed"}, {"Java archive", "application/java-archive"},
-		{"HTML document", "text/html"}, {"XML", "text/xml"}, {"JSON", "text/json"}, {"ASCII text", "text/plain"},
-		{"UTF-8 Unicode text", "text/plain"}, {"Unicode text", "text/plain"}, {"GIF image", "image/gif"}, {"JPEG image", "image/jpeg"}, {"PNG image", "image/png"},
-		{"Rich Text Format", "text/rtf"}, {"data", "application/octet-stream"},
+		{"PE32", "application/x-dosexec"},
+		{"MS-DOS executable", "application/x-dosexec"},
+		{"ELF", "application/x-executable"},
+		{"Mach-O", "application/x-mach-o-executable"},
+		{"PDF document", "application/pdf"},
+		{"Zip archive", "application/zip"},
+		{"RAR archive", "application/x-rar"},
+		{"7-zip archive", "application/x-7z-compressed"},
+		{"gzip compressed", "application/x-gzip"},
+		{"Microsoft Cabinet", "application/vnd.ms-cab-compressed"},
+		{"Java archive", "application/java-archive"},
+		{"HTML document", "text/html"},
+		{"XML", "text/xml"},
+		{"JSON", "text/json"},
+		{"ASCII text", "text/plain"},
+		{"UTF-8 Unicode text", "text/plain"},
+		{"Unicode text", "text/plain"},
+		{"GIF image", "image/gif"},
+		{"JPEG image", "image/jpeg"},
+		{"PNG image", "image/png"},
+		{"Rich Text Format", "text/rtf"},
+		{"data", "application/octet-stream"},
 	} {
 		if strings.HasPrefix(magic, k.start) {
 			return k.mime
