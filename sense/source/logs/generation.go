@@ -118,10 +118,11 @@ func (g *generation) attach(name string, packed bool) error {
 		return err
 	}
 	if !packed {
-		g.file, g.asked = h, 0
-		if g.offset > 0 {
-			return g.header0(io.NewSectionReader(h, 0, g.offset))
+		if err := g.header0(io.NewSectionReader(h, 0, g.offset)); err != nil {
+			h.Close()
+			return err
 		}
+		g.file, g.asked = h, 0
 		return nil
 	}
 	defer h.Close()

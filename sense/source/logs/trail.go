@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,14 +84,15 @@ func (f *Follower) replace(t *trail) {
 	g := t.missing(head)
 	if g == nil {
 		g = f.generation(t)
-	} else {
-		t.old = slices.DeleteFunc(t.old, func(o *generation) bool { return o == g })
 	}
-	if err := g.attach(t.path, false); err != nil {
+	switch err := g.attach(t.path, false); {
+	case errors.Is(err, os.ErrNotExist): // rotated away since: the round after looks again
+	case err != nil:
 		f.skip(t.path, err.Error())
-		return
+	default:
+		t.old = slices.DeleteFunc(t.old, func(o *generation) bool { return o == g })
+		t.current = g
 	}
-	t.current = g
 }
 
 // generation makes one that nothing was read of yet. Where it has no header
@@ -117,10 +120,13 @@ func (t *trail) missing(head []byte) *generation {
 // wasCut splits a generation whose file was cut to nothing: what was read of
 // it goes on in a copy, if there is one, and the file begins anew.
 func (t *trail) wasCut(g *generation, asks int) {
+	t.scan = asks
+	if g.mark.Size == 0 {
+		return // nothing was read of it: what it held is in a file of its own
+	}
 	next := &generation{header: g.header, file: g.file, grown: time.Now()}
 	g.file, g.asked = nil, 0
 	next.parser = next.header.Parser()
-	t.scan = asks
 	if t.current == g {
 		t.current = next
 		t.old = append(t.old, g)
@@ -164,8 +170,9 @@ func (f *Follower) search(t *trail) {
 			if info.ModTime().UnixNano() < t.since || t.knows(head) || !f.format.Sniff(head) {
 				continue
 			}
-			if len(head) < headSize && time.Since(info.ModTime()) < f.linger {
-				continue // it may be a copy in the making of one that is known
+			if t.stands(head) || len(head) < headSize && time.Since(info.ModTime()) < f.linger {
+				t.scan = max(t.scan, 1)
+				continue // it may be a copy of one that is read next, or in the making of one that is known
 			}
 			g = f.generation(t)
 			g.mark = markOf(head)
@@ -219,6 +226,23 @@ func (t *trail) knows(head []byte) bool {
 		}
 	}
 	return false
+}
+
+// stands says whether a file that begins with head may be a copy of one that
+// was not cut off yet: the one at the path, or one that is held. They are asked
+// now, as a mark tells only what was read, and a copy is there before the cut.
+func (t *trail) stands(head []byte) bool {
+	if now, err := headOf(t.path, len(head)); err == nil && bytes.Equal(now, head) {
+		return true
+	}
+	now := make([]byte, len(head))
+	return slices.ContainsFunc(t.all(), func(g *generation) bool {
+		if g.file == nil {
+			return false
+		}
+		n, _ := g.file.ReadAt(now, 0) // what cannot be read is not read twice
+		return bytes.Equal(now[:n], head)
+	})
 }
 
 // candidates returns the files into which the trail's may have been rotated:
