@@ -193,6 +193,9 @@ func (g *generation) detach() {
 	g.file, g.name = nil, ""
 }
 
+// lost says that more of it may be in a file that was not found yet.
+func (g *generation) lost() bool { return g.file == nil && g.name == "" && !g.over }
+
 // done says that nothing of it is left to be handed out.
 func (g *generation) done() bool { return g.over && g.ahead.len() == 0 && len(g.open) == 0 }
 

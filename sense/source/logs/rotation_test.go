@@ -64,7 +64,7 @@ func (s *stepper) rename(to string) { s.t.Helper(); s.check(os.Rename(s.path, s.
 // once reads what is left and holds that each line written came once.
 func (s *stepper) once() {
 	s.t.Helper()
-	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
 		if r, err := s.f.Next(); err == nil {
 			s.seen[r.(*testudo.Weird).Name]++
 		} else if len(s.seen) >= s.n && s.f.trails[0].scan == 0 {
@@ -96,5 +96,58 @@ func TestFollowCopiedBeforeItWasRead(t *testing.T) {
 			s.write(lines)
 			s.once()
 		})
+	}
+}
+
+// TestFollowCutBeforeItWasSeen has a log written, copied and cut off between
+// two rounds: its copy is found though the log looks as it did before.
+func TestFollowCutBeforeItWasSeen(t *testing.T) {
+	for _, polls := range []int{0, 1, 20} {
+		t.Run(fmt.Sprint(polls), func(t *testing.T) {
+			s := newStepper(t)
+			for range polls {
+				s.f.poll()
+			}
+			s.write(4)
+			s.copy(".1")
+			s.cut()
+			s.once()
+		})
+	}
+}
+
+// TestFollowRenamedWhileOpened has a log renamed after its beginning was seen
+// and before it was opened to be read: that is no fault, and nothing is lost.
+func TestFollowRenamedWhileOpened(t *testing.T) {
+	s := newStepper(t)
+	s.write(300)
+	renamed := false
+	s.f.format.File = func(string) File {
+		if !renamed {
+			renamed = true
+			s.rename(".1")
+		}
+		return numberedFile{}
+	}
+	s.f.poll()
+	s.write(3)
+	s.once()
+}
+
+// TestFollowManyRotations has more files rotated away than are remembered one
+// by one: those that were forgotten are not read again.
+func TestFollowManyRotations(t *testing.T) {
+	s := newStepper(t)
+	s.f.asks, s.f.linger = 1, 0
+	s.f.trails[0].since = time.Now().Add(-time.Hour).UnixNano()
+	old := time.Now().Add(-time.Minute)
+	for i := range maxKnown + 6 {
+		s.write(40)
+		s.f.poll()
+		name := fmt.Sprintf(".%d", i)
+		s.rename(name)
+		s.check(os.Chtimes(s.path+name, old, old))
+		s.write(40)
+		s.once()
 	}
 }
