@@ -118,10 +118,11 @@ func (g *generation) attach(name string, packed bool) error {
 		return err
 	}
 	if !packed {
-		g.file, g.asked = h, 0
-		if g.offset > 0 {
-			return g.header0(io.NewSectionReader(h, 0, g.offset))
+		if err := g.header0(io.NewSectionReader(h, 0, g.offset)); err != nil {
+			h.Close()
+			return err
 		}
+		g.file, g.asked = h, 0
 		return nil
 	}
 	defer h.Close()
@@ -191,6 +192,9 @@ func (g *generation) detach() {
 	}
 	g.file, g.name = nil, ""
 }
+
+// lost says that more of it may be in a file that was not found yet.
+func (g *generation) lost() bool { return g.file == nil && g.name == "" && !g.over }
 
 // done says that nothing of it is left to be handed out.
 func (g *generation) done() bool { return g.over && g.ahead.len() == 0 && len(g.open) == 0 }

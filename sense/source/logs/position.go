@@ -3,7 +3,6 @@ package logs
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 )
 
 // position is the form in which a follower's place is stored.
@@ -45,12 +44,8 @@ func (f *Follower) resume(from []byte) error {
 // given to Follow after a restart.
 func (f *Follower) Position() []byte {
 	pos := position{Version: 1}
-	now := time.Now().Add(-2 * time.Second).UnixNano() // clocks of files are coarse
 	for _, t := range f.trails {
-		s := stored{Path: t.path, Since: now, Known: t.known}
-		if t.scan > 0 {
-			s.Since = t.since // what is looked for may be older
-		}
+		s := stored{Path: t.path, Since: t.since, Known: t.known}
 		for _, g := range t.all() {
 			if g.mark.Size > 0 {
 				s.Spots = append(s.Spots, g.spot())

@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +18,11 @@ type trail struct {
 	known   []mark        // of those that are done with, the newest last
 	since   int64         // files that were written to before, in Unix nanoseconds, are not new
 	scan    int           // for how many rounds to look for files that were rotated away
+	folder  time.Time     // when the path's folder had changed last, as it was seen
 }
+
+// coarse is how far behind a file system's clock may be.
+const coarse = 2 * time.Second
 
 // all returns the generations, the oldest first.
 func (t *trail) all() []*generation {
@@ -35,9 +41,14 @@ func (f *Follower) look(t *trail) {
 		}
 		f.read(g)
 	}
+	if t.stirred() {
+		t.scan = max(t.scan, listEvery)
+	}
 	if t.scan > 0 {
 		t.scan--
 		f.search(t)
+	} else {
+		t.since = max(t.since, time.Now().Add(-coarse).UnixNano()) // what is older was found
 	}
 	for _, g := range t.old {
 		f.age(t, g)
@@ -48,6 +59,18 @@ func (f *Follower) look(t *trail) {
 		}
 		return g.done()
 	})
+}
+
+// stirred says whether files came, went or were renamed beside the path since
+// it was asked last. A log may be written, copied and cut off between two
+// rounds: its copy is all that tells of it.
+func (t *trail) stirred() bool {
+	info, err := os.Stat(filepath.Dir(t.path))
+	if err != nil || info.ModTime().Equal(t.folder) {
+		return false
+	}
+	t.folder = info.ModTime()
+	return true
 }
 
 // know remembers a file that is done with.
@@ -82,14 +105,15 @@ func (f *Follower) replace(t *trail) {
 	g := t.missing(head)
 	if g == nil {
 		g = f.generation(t)
-	} else {
-		t.old = slices.DeleteFunc(t.old, func(o *generation) bool { return o == g })
 	}
-	if err := g.attach(t.path, false); err != nil {
+	switch err := g.attach(t.path, false); {
+	case errors.Is(err, os.ErrNotExist): // rotated away since: the round after looks again
+	case err != nil:
 		f.skip(t.path, err.Error())
-		return
+	default:
+		t.old = slices.DeleteFunc(t.old, func(o *generation) bool { return o == g })
+		t.current = g
 	}
-	t.current = g
 }
 
 // generation makes one that nothing was read of yet. Where it has no header
@@ -107,7 +131,7 @@ func (f *Follower) generation(t *trail) *generation {
 // that beginning.
 func (t *trail) missing(head []byte) *generation {
 	for _, g := range t.old {
-		if g.file == nil && g.name == "" && !g.over && g.mark.fits(head) {
+		if g.lost() && g.mark.fits(head) {
 			return g
 		}
 	}
@@ -117,10 +141,13 @@ func (t *trail) missing(head []byte) *generation {
 // wasCut splits a generation whose file was cut to nothing: what was read of
 // it goes on in a copy, if there is one, and the file begins anew.
 func (t *trail) wasCut(g *generation, asks int) {
+	t.scan = asks
+	if g.mark.Size == 0 {
+		return // nothing was read of it: what it held is in a file of its own
+	}
 	next := &generation{header: g.header, file: g.file, grown: time.Now()}
 	g.file, g.asked = nil, 0
 	next.parser = next.header.Parser()
-	t.scan = asks
 	if t.current == g {
 		t.current = next
 		t.old = append(t.old, g)
@@ -133,7 +160,7 @@ func (t *trail) wasCut(g *generation, asks int) {
 func (f *Follower) age(t *trail, g *generation) {
 	switch {
 	case g.over || g.behind:
-	case g.file == nil && g.name == "":
+	case g.lost():
 		if g.asked++; g.asked > f.asks {
 			f.skip(t.path, "a file that was rotated away could not be found: what was last written to it is not known")
 			f.finish(g)
@@ -155,8 +182,12 @@ func (f *Follower) search(t *trail) {
 		if err != nil || !info.Mode().IsRegular() || t.reads(name, info) {
 			continue
 		}
+		old := info.ModTime().UnixNano() < t.since
+		if old && !slices.ContainsFunc(t.old, (*generation).lost) {
+			continue
+		}
 		head, err := headOf(name, headSize)
-		if err != nil || len(head) == 0 {
+		if err != nil {
 			continue
 		}
 		if t.current != nil {
@@ -164,11 +195,16 @@ func (f *Follower) search(t *trail) {
 		}
 		g := t.missing(head)
 		if g == nil {
-			if info.ModTime().UnixNano() < t.since || t.knows(head) || !f.format.Sniff(head) {
+			if old || t.knows(head) {
 				continue
 			}
-			if len(head) < headSize && time.Since(info.ModTime()) < f.linger {
-				continue // it may be a copy in the making of one that is known
+			making := len(head) < headSize && time.Since(info.ModTime()) < f.linger
+			if !making && !f.format.Sniff(head) {
+				continue
+			}
+			if making || t.stands(head) {
+				t.scan = max(t.scan, 1)
+				continue // it may be a copy in the making of one that is known, or of one that is read next
 			}
 			g = f.generation(t)
 			g.mark = markOf(head)
@@ -222,6 +258,23 @@ func (t *trail) knows(head []byte) bool {
 		}
 	}
 	return false
+}
+
+// stands says whether a file that begins with head may be a copy of one that
+// was not cut off yet: the one at the path, or one that is held. They are asked
+// now, as a mark tells only what was read, and a copy is there before the cut.
+func (t *trail) stands(head []byte) bool {
+	if now, err := headOf(t.path, len(head)); err == nil && bytes.Equal(now, head) {
+		return true
+	}
+	now := make([]byte, len(head))
+	return slices.ContainsFunc(t.all(), func(g *generation) bool {
+		if g.file == nil {
+			return false
+		}
+		n, _ := g.file.ReadAt(now, 0) // what cannot be read is not read twice
+		return bytes.Equal(now[:n], head)
+	})
 }
 
 // candidates returns the files into which the trail's may have been rotated:
@@ -295,7 +348,21 @@ func (f *Follower) trail(path string) *trail {
 }
 
 func (f *Follower) add(path string) {
-	if f.trail(path) == nil {
-		f.trails = append(f.trails, &trail{path: path, since: time.Now().UnixNano()})
+	if f.trail(path) != nil {
+		return
+	}
+	t := &trail{path: path}
+	t.begin()
+	f.trails = append(f.trails, t)
+}
+
+// begin sets what is new apart from what stands beside the path already.
+func (t *trail) begin() {
+	now := time.Now()
+	t.since = now.Add(-coarse).UnixNano()
+	for _, name := range t.candidates() {
+		if info, err := os.Stat(name); err == nil && !info.ModTime().After(now) {
+			t.since = max(t.since, info.ModTime().UnixNano()+1)
+		}
 	}
 }
