@@ -175,8 +175,24 @@ func (s *slowLog) Next() (testudo.Record, error) {
 }
 
 // TestLiveLogs has an attack told that is seen in logs as they grow.
-func TestLiveLogs(t *testing.T) {
+func TestLiveLogs(t *testing.T) { tellsFromLogs(t, time.Hour, 0) }
+
+// TestLiveLogsWrongClock holds that neither a record from the future nor a
+// clock that is set back keeps what comes later from being judged.
+func TestLiveLogsWrongClock(t *testing.T) {
+	t.Run("record", func(t *testing.T) { tellsFromLogs(t, time.Hour, 40*24*time.Hour) })
+	t.Run("clock", func(t *testing.T) { tellsFromLogs(t, -time.Hour, 0) })
+}
+
+// tellsFromLogs reads a scan from logs at a clock that is ahead of it, after a
+// record of as much later.
+func tellsFromLogs(t *testing.T, clock, odd time.Duration) {
+	t.Helper()
 	log := &slowLog{}
+	log.conns = append(log.conns, &testudo.Conn{Meta: testudo.Meta{
+		Time: testudo.TimeOf(wire.Start.Add(odd)), UID: 9999,
+		ID: testudo.ConnID{Orig: wire.Port("10.0.0.5", 40000), Resp: wire.Port("10.0.0.6", 80), Proto: testudo.TCP},
+	}})
 	for i := range 200 {
 		log.conns = append(log.conns, &testudo.Conn{
 			Meta: testudo.Meta{
@@ -186,13 +202,21 @@ func TestLiveLogs(t *testing.T) {
 			State: "S0", OrigPkts: 1, Delta: testudo.Delta{OrigPkts: 1},
 		})
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	found := 0
 	cfg := config(2, nil)
 	cfg.Records = log
+	// The clock stands: what is held back until its time has come is never
+	// told. In the first second it is right in any case.
+	began := time.Now()
 	cfg.Live = &Live{
-		Now: func() time.Time { return wire.Start.Add(time.Hour) },
+		Now: func() time.Time {
+			if time.Since(began) < 100*time.Millisecond {
+				return wire.Start.Add(time.Hour + time.Since(began))
+			}
+			return wire.Start.Add(clock + time.Since(began))
+		},
 		Look: func(v View) {
 			if found = len(v.Incidents); found > 0 {
 				cancel()
