@@ -111,6 +111,74 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestLoadWrongClock holds that a clock that stamps frames wrongly is not taken
+// for load, and that load is seen by it all the same; nor are counts that go
+// backwards any.
+func TestLoadWrongClock(t *testing.T) {
+	for _, wrong := range []time.Duration{-24 * time.Hour, -time.Second, time.Second, 24 * time.Hour} {
+		now, lost := time.Unix(1e9, 0), int64(9)
+		l := newLoad(&Live{Now: func() time.Time { return now }, Dropped: func() int64 { return lost }})
+		l.dropped = 9
+		step := func(lag time.Duration) {
+			now = now.Add(weighEvery)
+			l.weigh(testudo.TimeOf(now.Add(wrong-lag)), false)
+		}
+		for range 400 {
+			step(10 * time.Millisecond)
+		}
+		if lost = 2; l.level != shedNothing {
+			t.Errorf("off by %v: level %d", wrong, l.level)
+		}
+		for n := range 8 {
+			step(time.Second + time.Duration(n)*time.Millisecond)
+		}
+		if l.level < shedBulk {
+			t.Errorf("off by %v: level %d under load", wrong, l.level)
+		}
+		if l.given.dropped != 0 {
+			t.Errorf("%d lost, and none was", l.given.dropped)
+		}
+	}
+}
+
+// TestClockSetBack holds that an attack is told while the input goes on also
+// after the machine's clock was set back, by little or much.
+func TestClockSetBack(t *testing.T) {
+	for _, by := range []time.Duration{10 * time.Minute, 100 * 24 * time.Hour} {
+		w := &wire.Tape{}
+		knock := func(at time.Time, from string, i int) {
+			w.Knock(at, netip.AddrPortFrom(netip.MustParseAddr(from), uint16(40000+i)), wire.Port("10.0.1."+itoa(i), 445), 0)
+		}
+		for i := range 3 {
+			knock(wire.Start.Add(time.Duration(i)*9*time.Second), "10.0.0.5", i)
+		}
+		early := play(w).frames
+		w = &wire.Tape{}
+		for i := range 200 {
+			knock(wire.Start.Add(20*time.Second-by+time.Duration(i)*50*time.Millisecond), "10.0.0.66", i)
+		}
+		tap := &wireTap{tape: *play(w)}
+		tap.frames = append(early, tap.frames...)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		found, said := 0, ""
+		cfg := config(2, tap)
+		cfg.Live = &Live{
+			Now:   func() time.Time { return testudo.Time(tap.now.Load()).Std() },
+			Event: func(s string) { said = s },
+			Look: func(v View) {
+				if found = len(v.Incidents); found > 0 {
+					cancel()
+				}
+			},
+		}
+		_, err := Run(ctx, cfg)
+		cancel()
+		if err != context.Canceled || found != 1 || said == "" {
+			t.Errorf("set back by %v: %d incidents, %v, %q", by, found, err, said)
+		}
+	}
+}
+
 // TestLoadWholePairs holds that a pair is watched whole or not at all, and
 // that greetings are read under any load.
 func TestLoadWholePairs(t *testing.T) {
