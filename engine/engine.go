@@ -165,7 +165,7 @@ func newEngine(cfg Config) *engine {
 		}
 	}
 	if cfg.Records != nil {
-		e.logs = &recordFeed{src: cfg.Records}
+		e.logs = &recordFeed{src: cfg.Records, live: cfg.Live}
 	}
 	e.sense = newSense(cfg, flow.Config{
 		Conns:       cfg.Budgets.Conns / Shards,
@@ -351,6 +351,7 @@ func (e *engine) result() Result {
 // recordFeed mixes records from logs into the stream of our own.
 type recordFeed struct {
 	src  RecordSource
+	live *Live // nil where src is not
 	next testudo.Record
 	at   testudo.Time
 	done bool
@@ -395,7 +396,11 @@ func (f *recordFeed) peek() bool {
 		return false
 	}
 	f.next = r
-	f.at = max(f.at, written(r))
+	at := written(r)
+	if f.live != nil {
+		at = min(at, testudo.TimeOf(f.live.now())) // it is here: whatever it says, it was written by now
+	}
+	f.at = max(f.at, at)
 	return true
 }
 

@@ -107,7 +107,11 @@ func (e *engine) follow(ctx context.Context) error {
 				break
 			}
 		}
-		limit := max(tickOf(e.logs.at), tickOf(testudo.TimeOf(e.cfg.Live.now()).Add(-logDelay)))
+		now := testudo.TimeOf(e.cfg.Live.now())
+		limit := max(tickOf(e.logs.at), tickOf(now.Add(-logDelay)))
+		if e.logs.at > now {
+			limit = tickOf(e.logs.at) + 1 // the clock was set back: what came so far is not kept until it is there again
+		}
 		save := e.logs.marked && e.isDue(e.logs.at)
 		if save {
 			limit = max(limit, tickOf(e.logs.at)+1)

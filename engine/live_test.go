@@ -111,6 +111,74 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestLoadWrongClock holds that a clock that stamps frames wrongly is not taken
+// for load, and that load is seen by it all the same; nor are counts that go
+// backwards any.
+func TestLoadWrongClock(t *testing.T) {
+	for _, wrong := range []time.Duration{-24 * time.Hour, -time.Second, time.Second, 24 * time.Hour} {
+		now, lost := time.Unix(1e9, 0), int64(9)
+		l := newLoad(&Live{Now: func() time.Time { return now }, Dropped: func() int64 { return lost }})
+		l.dropped = 9
+		step := func(lag time.Duration) {
+			now = now.Add(weighEvery)
+			l.weigh(testudo.TimeOf(now.Add(wrong-lag)), false)
+		}
+		for range 400 {
+			step(10 * time.Millisecond)
+		}
+		if lost = 2; l.level != shedNothing {
+			t.Errorf("off by %v: level %d", wrong, l.level)
+		}
+		for n := range 8 {
+			step(time.Second + time.Duration(n)*time.Millisecond)
+		}
+		if l.level < shedBulk {
+			t.Errorf("off by %v: level %d under load", wrong, l.level)
+		}
+		if l.given.dropped != 0 {
+			t.Errorf("%d lost, and none was", l.given.dropped)
+		}
+	}
+}
+
+// TestClockSetBack holds that an attack is told while the input goes on also
+// after the machine's clock was set back, by little or much.
+func TestClockSetBack(t *testing.T) {
+	for _, by := range []time.Duration{10 * time.Minute, 100 * 24 * time.Hour} {
+		w := &wire.Tape{}
+		knock := func(at time.Time, from string, i int) {
+			w.Knock(at, netip.AddrPortFrom(netip.MustParseAddr(from), uint16(40000+i)), wire.Port("10.0.1."+itoa(i), 445), 0)
+		}
+		for i := range 3 {
+			knock(wire.Start.Add(time.Duration(i)*9*time.Second), "10.0.0.5", i)
+		}
+		early := play(w).frames
+		w = &wire.Tape{}
+		for i := range 200 {
+			knock(wire.Start.Add(20*time.Second-by+time.Duration(i)*50*time.Millisecond), "10.0.0.66", i)
+		}
+		tap := &wireTap{tape: *play(w)}
+		tap.frames = append(early, tap.frames...)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		found, said := 0, ""
+		cfg := config(2, tap)
+		cfg.Live = &Live{
+			Now:   func() time.Time { return testudo.Time(tap.now.Load()).Std() },
+			Event: func(s string) { said = s },
+			Look: func(v View) {
+				if found = len(v.Incidents); found > 0 {
+					cancel()
+				}
+			},
+		}
+		_, err := Run(ctx, cfg)
+		cancel()
+		if err != context.Canceled || found != 1 || said == "" {
+			t.Errorf("set back by %v: %d incidents, %v, %q", by, found, err, said)
+		}
+	}
+}
+
 // TestLoadWholePairs holds that a pair is watched whole or not at all, and
 // that greetings are read under any load.
 func TestLoadWholePairs(t *testing.T) {
@@ -175,8 +243,24 @@ func (s *slowLog) Next() (testudo.Record, error) {
 }
 
 // TestLiveLogs has an attack told that is seen in logs as they grow.
-func TestLiveLogs(t *testing.T) {
+func TestLiveLogs(t *testing.T) { tellsFromLogs(t, time.Hour, 0) }
+
+// TestLiveLogsWrongClock holds that neither a record from the future nor a
+// clock that is set back keeps what comes later from being judged.
+func TestLiveLogsWrongClock(t *testing.T) {
+	t.Run("record", func(t *testing.T) { tellsFromLogs(t, time.Hour, 40*24*time.Hour) })
+	t.Run("clock", func(t *testing.T) { tellsFromLogs(t, -time.Hour, 0) })
+}
+
+// tellsFromLogs reads a scan from logs at a clock that is ahead of it, after a
+// record of as much later.
+func tellsFromLogs(t *testing.T, clock, odd time.Duration) {
+	t.Helper()
 	log := &slowLog{}
+	log.conns = append(log.conns, &testudo.Conn{Meta: testudo.Meta{
+		Time: testudo.TimeOf(wire.Start.Add(odd)), UID: 9999,
+		ID: testudo.ConnID{Orig: wire.Port("10.0.0.5", 40000), Resp: wire.Port("10.0.0.6", 80), Proto: testudo.TCP},
+	}})
 	for i := range 200 {
 		log.conns = append(log.conns, &testudo.Conn{
 			Meta: testudo.Meta{
@@ -186,13 +270,21 @@ func TestLiveLogs(t *testing.T) {
 			State: "S0", OrigPkts: 1, Delta: testudo.Delta{OrigPkts: 1},
 		})
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	found := 0
 	cfg := config(2, nil)
 	cfg.Records = log
+	// The clock stands: what is held back until its time has come is never
+	// told. In the first second it is right in any case.
+	began := time.Now()
 	cfg.Live = &Live{
-		Now: func() time.Time { return wire.Start.Add(time.Hour) },
+		Now: func() time.Time {
+			if time.Since(began) < 100*time.Millisecond {
+				return wire.Start.Add(time.Hour + time.Since(began))
+			}
+			return wire.Start.Add(clock + time.Since(began))
+		},
 		Look: func(v View) {
 			if found = len(v.Incidents); found > 0 {
 				cancel()

@@ -39,6 +39,8 @@ type load struct {
 	level   int
 	weighed time.Time
 	lag     time.Duration // then
+	skew    time.Duration // by which the clock that stamps frames is behind ours
+	skewed  bool          // that was seen
 	calm    time.Time     // since when the frames are in time
 	dropped int64         // by the source, when last asked
 	pairs   [loadPairs]pair
@@ -97,9 +99,9 @@ func (l *load) weigh(frame testudo.Time, idle bool) {
 		return
 	}
 	l.weighed = now
-	lost, lag := l.live.dropped(), time.Duration(0)
+	lost, lag := max(l.dropped, l.live.dropped()), time.Duration(0)
 	if !idle && frame != 0 {
-		lag = testudo.TimeOf(now).Sub(frame)
+		lag = l.behind(testudo.TimeOf(now).Sub(frame))
 	}
 	// What waits may be the rest of what was too much before the last step.
 	shrinks := lag < l.lag-weighEvery/8
@@ -124,6 +126,18 @@ func (l *load) weigh(frame testudo.Time, idle bool) {
 		}
 		l.announce()
 	}
+}
+
+// behind returns how late a frame is, of how late it seems by the clock that
+// stamped it. That one may be wrong, and drift: it is in time where a frame
+// came soonest, and no frame waits for a minute.
+func (l *load) behind(seems time.Duration) time.Duration {
+	if !l.skewed || seems < l.skew || seems > l.skew+time.Minute {
+		l.skew, l.skewed = seems, true
+	} else {
+		l.skew = min(seems, l.skew+weighEvery/1024)
+	}
+	return seems - l.skew
 }
 
 func (l *load) announce() {

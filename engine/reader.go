@@ -54,7 +54,8 @@ type reader struct {
 	busy    time.Duration // likewise
 	ended   bool
 	counted totals
-	load    *load  // of a live input, else nil
+	load    *load // of a live input, else nil
+	setback setback
 	before  totals // of the runs that this one goes on from
 	frames  atomic.Int64
 	read    atomic.Int64
@@ -131,9 +132,13 @@ func (r *reader) fill() *epoch {
 	start := time.Now()
 	ep := r.fresh()
 	var f source.Frame
-	idle, began := false, testudo.Time(0)
+	idle, began, stamp := false, testudo.Time(0), testudo.Time(0)
 	for len(ep.packets) < epochPackets && ep.frames < 4*epochPackets {
-		if err := r.src.Next(&f); isIdle(err) {
+		err := r.src.Next(&f)
+		if stamp = f.Time; r.load != nil && (err == nil || isIdle(err)) {
+			f.Time = r.steady(stamp)
+		}
+		if isIdle(err) {
 			r.clock.see(f.Time)
 			idle = true
 			break
@@ -159,7 +164,7 @@ func (r *reader) fill() *epoch {
 		}
 	}
 	if r.load != nil {
-		r.load.weigh(f.Time, idle)
+		r.load.weigh(stamp, idle)
 		r.counted.given = r.load.given
 	}
 	ep.clock, ep.kept = r.clock.now, r.clock
@@ -175,6 +180,15 @@ func (r *reader) fill() *epoch {
 	r.total.Store(total)
 	r.busy += time.Since(start)
 	return ep
+}
+
+// steady returns the time of a live frame or silence.
+func (r *reader) steady(stamp testudo.Time) testudo.Time {
+	t, learned := r.setback.right(stamp, r.clock.now)
+	if l := r.load.live; learned && l.Event != nil {
+		l.Event(r.setback.String())
+	}
+	return t
 }
 
 // take decodes one frame into the epoch.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -31,6 +32,8 @@ const (
 	checkpointHead  = len(checkpointMagic) + 2
 	// maxCheckpoint bounds what a file may unpack to.
 	maxCheckpoint = 4 << 30
+	// aheadAtMost is how far a clock may have been set back since.
+	aheadAtMost = time.Hour
 )
 
 // ErrDamaged says that a checkpoint is not what was written.
@@ -39,10 +42,14 @@ var ErrDamaged = errors.New("its checksum does not fit: the file is damaged")
 // LoadCheckpoint reads what an earlier run left in dir; nil, without an error,
 // where there is nothing. A file that cannot be used is set aside as
 // checkpoint.refused, and the error says why: the caller tells it and starts
-// anew.
-func LoadCheckpoint(dir string) (*engine.Checkpoint, error) {
+// anew. One from a time after now is none: traffic would be too old for it
+// until that time has come.
+func LoadCheckpoint(dir string, now time.Time) (*engine.Checkpoint, error) {
 	path := filepath.Join(dir, checkpointName)
 	c, err := readCheckpoint(path)
+	if err == nil && c.At().Sub(testudo.TimeOf(now)) > aheadAtMost {
+		err = fmt.Errorf("it is of %s, which has not come yet: the clock was wrong then, or is now", c.At().Std().UTC().Format("2 Jan 2006 15:04 MST"))
+	}
 	switch {
 	case err == nil:
 		return c, nil

@@ -44,14 +44,14 @@ func leave(t *testing.T, dir string, past *engine.Checkpoint) int64 {
 // where one was killed while it wrote.
 func TestCheckpoint(t *testing.T) {
 	dir := t.TempDir()
-	if c, err := LoadCheckpoint(dir); c != nil || err != nil {
+	if c, err := LoadCheckpoint(dir, time.Now()); c != nil || err != nil {
 		t.Errorf("of nothing: %v %v", c, err)
 	}
 	one := leave(t, dir, nil)
 	if err := os.WriteFile(filepath.Join(dir, "checkpoint.tmp"), []byte(checkpointMagic+"half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := LoadCheckpoint(dir)
+	c, err := LoadCheckpoint(dir, time.Now())
 	if err != nil || c == nil || c.At() == 0 {
 		t.Fatal(c, err)
 	}
@@ -116,14 +116,14 @@ func TestRefused(t *testing.T) {
 			if err := os.WriteFile(path, c.data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			got, err := LoadCheckpoint(dir)
+			got, err := LoadCheckpoint(dir, time.Now())
 			if got != nil || err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "checkpoint.refused") {
 				t.Errorf("%v, want %q", err, c.says)
 			}
 			if kept, err := os.ReadFile(path + ".refused"); err != nil || !bytes.Equal(kept, c.data) {
 				t.Errorf("it is not kept: %v", err)
 			}
-			if got, err := LoadCheckpoint(dir); got != nil || err != nil {
+			if got, err := LoadCheckpoint(dir, time.Now()); got != nil || err != nil {
 				t.Errorf("the next start: %v", err)
 			}
 		})
@@ -165,7 +165,7 @@ func TestFullDisk(t *testing.T) {
 func TestKilled(t *testing.T) {
 	if dir := os.Getenv("CHECKPOINT_DIR"); dir != "" {
 		for {
-			past, _ := LoadCheckpoint(dir)
+			past, _ := LoadCheckpoint(dir, time.Now())
 			leave(t, dir, past)
 		}
 	}
@@ -181,7 +181,7 @@ func TestKilled(t *testing.T) {
 		time.Sleep(time.Duration(60+37*i) * time.Millisecond)
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		c, err := LoadCheckpoint(dir)
+		c, err := LoadCheckpoint(dir, time.Now())
 		if err != nil || c == nil || c.At() < before {
 			t.Fatalf("killed: %v", err)
 		}
@@ -202,5 +202,27 @@ func TestNewest(t *testing.T) {
 	_ = pack(&want, func(w io.Writer) error { _, err := w.Write([]byte{199}); return err })
 	if got, err := os.ReadFile(filepath.Join(dir, "checkpoint")); err != nil || !bytes.Equal(got, want.Bytes()) {
 		t.Errorf("%v: it is not the last", err)
+	}
+}
+
+// TestFutureRefused holds that a checkpoint of a clock that was far ahead is
+// set aside, and one that is a little ahead is not.
+func TestFutureRefused(t *testing.T) {
+	dir := t.TempDir()
+	leave(t, dir, nil)
+	c, err := LoadCheckpoint(dir, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := c.At().Std()
+	if c, err := LoadCheckpoint(dir, at.Add(-aheadAtMost)); c == nil || err != nil {
+		t.Errorf("an hour ahead: %v, %v", c, err)
+	}
+	c, err = LoadCheckpoint(dir, at.AddDate(-1, 0, 0))
+	if c != nil || err == nil || !strings.Contains(err.Error(), "has not come yet") {
+		t.Errorf("a year ahead: %v, %v", c, err)
+	}
+	if names := list(t, dir); names != "checkpoint.refused" {
+		t.Errorf("there is %s", names)
 	}
 }

@@ -137,23 +137,26 @@ func (in *liveInputs) watch(set shield.Settings) shield.Watch {
 }
 
 // remembered reads the last checkpoint in dir, nil for none; why one was
-// refused is told.
-func remembered(dir string, event func(string)) (*engine.Checkpoint, error) {
+// refused is told. The folder is the caller's alone until it calls unlock.
+func remembered(dir string, event func(string)) (c *engine.Checkpoint, unlock func(), err error) {
 	if dir == "" {
-		return nil, nil
+		return nil, func() {}, nil
 	}
 	if err := claimState(dir); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	c, err := shield.LoadCheckpoint(dir)
+	if unlock, err = lockState(dir); err != nil {
+		return nil, nil, err
+	}
+	c, err = shield.LoadCheckpoint(dir, time.Now())
 	if err != nil {
 		event(err.Error())
-		return nil, nil
+		return nil, unlock, nil
 	}
 	if c != nil {
 		event("going on from what was known at " + c.At().Std().In(time.Local).Format("Mon 2 Jan 15:04:05"))
 	}
-	return c, nil
+	return c, unlock, nil
 }
 
 // stopWith ends packets when ctx does: an interface may give nothing for long.

@@ -97,10 +97,11 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	tell := &teller{app: a, flags: judgeFlags{progress: "none", plain: true}}
-	past, err := remembered(dir, tell.event)
+	past, unlock, err := remembered(dir, tell.event)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	file := &jsonLines{path: filepath.Join(dir, "incidents.jsonl")}
 	client := sensor.Client{Path: c.SensorSocket}
 	in, err := openLive(c, past.Position(), func(s afpacket.Spec) (afpacket.Sockets, error) { return client.Sockets(s) }, tell.event)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -52,6 +53,27 @@ func TestClaimState(t *testing.T) {
 			t.Errorf("%q became %q", c.text, text)
 		}
 	}
+}
+
+// TestStateLocked holds that of two runs on one state folder the second is
+// refused, and is let in when the first is over.
+func TestStateLocked(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	quiet := func(string) {}
+	_, unlock, err := remembered(dir, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = remembered(dir, quiet)
+	var e exitError
+	if !errors.As(err, &e) || e.code != exitRefused || !strings.Contains(err.Error(), "in use by another testudo") {
+		t.Errorf("the second: %v", err)
+	}
+	unlock()
+	if _, unlock, err = remembered(dir, quiet); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
 }
 
 // TestNotifySystemd holds what the service manager hears.

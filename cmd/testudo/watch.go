@@ -80,10 +80,11 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	if err := f.make(f.account(c)); err != nil {
 		return err
 	}
-	past, err := remembered(f.dir, t.event)
+	past, unlock, err := remembered(f.dir, t.event)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	in, err := openLive(c, past.Position(), afpacket.OpenSockets, t.event)
 	if err != nil {
 		return err
