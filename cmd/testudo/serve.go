@@ -62,7 +62,9 @@ func (a *app) sensor(ctx context.Context) error {
 	log := func(text string) {
 		fmt.Fprintf(a.stderr, "testudo sensor: %s\n", terminal(strings.TrimPrefix(text, "sensor: ")))
 	}
-	defer onHangUp(func() { log("goes on with the interfaces it has; others are opened after:  systemctl restart testudo-sensor testudo") })()
+	defer onHangUp(func() {
+		log("goes on with the interfaces it has; others are opened after:  systemctl restart testudo-sensor testudo")
+	})()
 	err = sensor.Serve(ctx, sensor.Config{Path: c.SensorSocket, UIDs: []int{uid}, Interfaces: names, Log: log})
 	if err != nil && ctx.Err() == nil {
 		return openError(err)

@@ -39,7 +39,9 @@ func TestChangeText(t *testing.T) {
 // TestLearning holds that waits are rounded up and those of one length told
 // together.
 func TestLearning(t *testing.T) {
-	wait := func(name string, d time.Duration) testudo.Judgement { return testudo.Judgement{Detector: name, Wait: d} }
+	wait := func(name string, d time.Duration) testudo.Judgement {
+		return testudo.Judgement{Detector: name, Wait: d}
+	}
 	for _, c := range []struct {
 		detectors []testudo.Judgement
 		want      string
