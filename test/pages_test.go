@@ -78,6 +78,8 @@ func blocks(lines []string) (all []block) {
 
 // TestPages runs what the pages tell people to run: every line of a block of
 // sh that begins with testudo, with exit code 0 or the one its comment names.
+// A line marked Ctrl-C is stopped after two seconds; one that needs a network
+// is marked so and not run.
 // Blocks behind an output marker must be what the program prints; with UPDATE
 // in the environment they are written anew.
 func TestPages(t *testing.T) {
@@ -132,6 +134,9 @@ type reader struct{ sh, dir, path string }
 func newReader(t *testing.T, sh string) reader {
 	t.Helper()
 	d := reader{sh: sh, dir: t.TempDir()}
+	if err := os.Chmod(filepath.Dir(d.dir), 0o755); err != nil { // watch, begun as root, goes on as nobody
+		t.Fatal(err)
+	}
 	bin := t.TempDir()
 	if err := os.Symlink(binary, filepath.Join(bin, "testudo")); err != nil {
 		t.Fatal(err)
@@ -146,15 +151,16 @@ func newReader(t *testing.T, sh string) reader {
 		t.Fatal(err)
 	}
 	for name, data := range map[string][]byte{
-		"your.pcap":       wire.Mixed(1, 200).Pcap(),
-		"monday.pcap":     wire.Mixed(2, 60).Pcap(),
-		"tuesday.pcap.gz": gz.Bytes(),
-		"flows.pcap":      wire.Exports().Pcap(),
-		"indicators.txt":  []byte("# ours\n203.0.113.200 a relay\nbad.example\n"),
-		"lists/one.txt":   []byte("198.51.100.0/28 rented\n"),
-		"prose.txt":       []byte("This is no list.\nIt has only prose in it!\n"),
-		"testudo.yaml":    []byte("local: [10.1.0.0/16, \"2001:db8:7::/48\"]\nworkers: 2\nintel: [indicators.txt]\nbudgets:\n  conns: 262144\n"),
-		"misspelt.yaml":   []byte("locl: [10.1.0.0/16]\n"),
+		"your.pcap":        wire.Mixed(1, 200).Pcap(),
+		"monday.pcap":      wire.Mixed(2, 60).Pcap(),
+		"tuesday.pcap.gz":  gz.Bytes(),
+		"flows.pcap":       wire.Exports().Pcap(),
+		"indicators.txt":   []byte("# ours\n203.0.113.200 a relay\nbad.example\n"),
+		"lists/one.txt":    []byte("198.51.100.0/28 rented\n"),
+		"prose.txt":        []byte("This is no list.\nIt has only prose in it!\n"),
+		"testudo.yaml":     []byte("local: [10.1.0.0/16, \"2001:db8:7::/48\"]\nworkers: 2\nintel: [indicators.txt]\nbudgets:\n  conns: 262144\n"),
+		"misspelt.yaml":    []byte("locl: [10.1.0.0/16]\n"),
+		"current/conn.log": []byte(`{"ts":1772668800.5,"uid":"C1","id.orig_h":"10.1.0.5","id.orig_p":40000,"id.resp_h":"192.0.2.9","id.resp_p":443,"proto":"tcp","conn_state":"SF"}` + "\n"),
 	} {
 		path := filepath.Join(d.dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o644)); err != nil {
@@ -164,7 +170,13 @@ func newReader(t *testing.T, sh string) reader {
 	return d
 }
 
-var exitComment = regexp.MustCompile(`\s+# exit (\d+)$`)
+var (
+	exitComment = regexp.MustCompile(`\s+# exit (\d+)$`)
+	// notHere marks a line that needs an interface or a port, and is not run.
+	notHere = regexp.MustCompile(`\s+# on your network$`)
+	// ctrlC marks a line that goes on until it is stopped.
+	ctrlC = regexp.MustCompile(`\s+# Ctrl-C$`)
+)
 
 func isDrill(line string) bool { return strings.HasPrefix(line, "testudo drill") }
 
@@ -182,6 +194,7 @@ func (d reader) runBlock(t *testing.T, b block, targets []string) {
 		}
 		word, rest, _ := strings.Cut(line, " ")
 		switch {
+		case word == "testudo" && notHere.MatchString(line):
 		case word == "testudo":
 			t.Run(line, func(t *testing.T) {
 				if out, code := d.runLine(t, line); code != want {
@@ -203,14 +216,23 @@ func (d reader) runLine(t *testing.T, line string) (out []byte, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), perLine)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, d.sh, "-c", line)
+	cmd := exec.CommandContext(ctx, d.sh, "-c", "exec "+line)
+	if ctrlC.MatchString(line) {
+		soon, stop := context.WithTimeout(ctx, 2*time.Second)
+		defer stop()
+		cmd = exec.CommandContext(soon, d.sh, "-c", "exec "+line)
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	}
 	cmd.Dir = d.dir
 	cmd.Env = append(os.Environ(), "PATH="+d.path, "TZ=UTC", "NO_COLOR=1", "COLUMNS=")
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 10 * time.Second
 	stdout, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return append(stdout, exit.Stderr...), exit.ExitCode()
+	}
+	if ctrlC.MatchString(line) && errors.Is(err, context.DeadlineExceeded) {
+		err = nil // it was stopped, and said so with exit code 0
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", line, err)

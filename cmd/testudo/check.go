@@ -107,10 +107,9 @@ func examineLists(c config) (all []finding) {
 // examineInputs tells whether there is anything to watch.
 func examineInputs(c config) (all []finding) {
 	for _, path := range c.Follow {
-		if f, err := os.Open(path); err != nil {
+		if err := readable(path); err != nil {
 			all = append(all, warn("follow", "correct the key follow, or let the other sensor write it and this account read it", "%v", err))
 		} else {
-			f.Close()
 			all = append(all, good("follow", "%s can be read", path))
 		}
 	}

@@ -64,6 +64,9 @@ type config struct {
 	Budgets budgets `yaml:"budgets"`
 }
 
+// maxRing is how many megabytes of packets may wait to be read at most.
+const maxRing = 4096
+
 // iface is one interface that is watched.
 type iface struct {
 	// Its name, as ip link shows it.

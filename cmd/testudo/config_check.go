@@ -89,8 +89,8 @@ func (c config) checkInterfaces() (wrong []problem) {
 		if _, err := program.Filter(f.Filter, ethernet); err != nil {
 			refuse(".filter", "%v", err)
 		}
-		if f.RingMB < 1 || f.RingMB > 4096 {
-			refuse(".ring_mb", "%d: want 1 to 4096 megabytes", f.RingMB)
+		if f.RingMB < 1 || f.RingMB > maxRing {
+			refuse(".ring_mb", "%d: want 1 to %d megabytes", f.RingMB, maxRing)
 		}
 		if f.SnapLength < 128 || f.SnapLength > 65535 {
 			refuse(".snap_length", "%d: want 128 to 65535 bytes; what is cut away is not judged", f.SnapLength)

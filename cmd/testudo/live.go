@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +21,7 @@ import (
 // liveInputs are the open inputs of watch and serve.
 type liveInputs struct {
 	names   []string
+	follow  []string         // the paths among them
 	packets *afpacket.Reader // nil for none
 	records *source.Together // nil for none
 }
@@ -25,7 +29,7 @@ type liveInputs struct {
 // openLive opens what the configuration names; sockets opens packet sockets,
 // position is where the logs stood at the last checkpoint.
 func openLive(c config, position []byte, sockets func(afpacket.Spec) (afpacket.Sockets, error), event func(string)) (*liveInputs, error) {
-	in := &liveInputs{}
+	in := &liveInputs{follow: c.Follow}
 	var records []source.Records
 	fail := func(err error) (*liveInputs, error) {
 		in.records = source.NewTogether(records...)
@@ -99,6 +103,55 @@ func followed(paths []string) [][]string {
 		}
 	}
 	return all
+}
+
+// followable refuses what this account cannot read, which would else look like
+// a quiet network, and tells what is not there yet.
+func (in *liveInputs) followable(event func(string)) error {
+	for _, path := range in.follow {
+		err := readable(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			event(path + " is not there yet: waiting for it")
+		case errors.Is(err, fs.ErrPermission):
+			return exitError{exitRights, fmt.Errorf("%w\nthe account that watches must be able to read it; watch, begun as root, goes on as another with:  --user NAME", err)}
+		case err != nil:
+			return exitError{exitInput, err}
+		}
+	}
+	return nil
+}
+
+// readable tries a file, or a folder and the logs in it; of a folder one log
+// that can be read is enough.
+func readable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.IsDir() {
+		return err
+	}
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	var refused error
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		log, err := os.Open(filepath.Join(path, name))
+		if err == nil {
+			return log.Close()
+		}
+		if refused == nil && errors.Is(err, fs.ErrPermission) {
+			refused = err
+		}
+	}
+	return refused
 }
 
 func (in *liveInputs) close() {

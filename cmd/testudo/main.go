@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -60,12 +61,14 @@ type app struct {
 func main() {
 	boundMemory()
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
-	if slices.Contains(os.Args[1:], "serve") {
+	if slices.Contains(os.Args[1:], "serve") || slices.Contains(os.Args[1:], "sensor") {
 		ends = ends[:2] // there SIGHUP means: read the configuration again
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second Ctrl-C does not ask
+	// The second Ctrl-C does not ask. A signal to the group and to the process
+	// itself, as timeout sends it, is one.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	code := a.run(ctx, os.Args[1:])
 	stop()

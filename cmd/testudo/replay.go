@@ -32,6 +32,7 @@ type judgeFlags struct {
 type replayFlags struct {
 	judgeFlags
 	noTiming bool
+	live     bool   // what was judged was not recorded
 	label    string // what the input is called in the output; its path if empty
 }
 
@@ -197,7 +198,11 @@ func (a *app) print(f replayFlags, res engine.Result) error {
 	case "csv":
 		return report.CSV(a.stdout, res.Incidents)
 	}
-	return report.Text(a.stdout, res.Incidents, &res.Summary, a.textOptions(f.judgeFlags))
+	o := a.textOptions(f.judgeFlags)
+	if o.Live = f.live; o.Live {
+		res.Summary.Wall = 0 // how long it was watched is said, how long that took is the same
+	}
+	return report.Text(a.stdout, res.Incidents, &res.Summary, o)
 }
 
 func (a *app) textOptions(f judgeFlags) report.TextOptions {

@@ -59,12 +59,29 @@ func (a *app) sensor(ctx context.Context) error {
 		}
 	}
 	ready := func() { _ = notifySystemd("READY=1") }
-	log := func(text string) { fmt.Fprintf(a.stderr, "testudo sensor: %s\n", terminal(text)) }
+	log := func(text string) {
+		fmt.Fprintf(a.stderr, "testudo sensor: %s\n", terminal(strings.TrimPrefix(text, "sensor: ")))
+	}
+	defer onHangUp(func() {
+		log("goes on with the interfaces it has; others are opened after:  systemctl restart testudo-sensor testudo")
+	})()
 	err = sensor.Serve(ctx, sensor.Config{Path: c.SensorSocket, UIDs: []int{uid}, Interfaces: names, Ready: ready, Log: log})
 	if err != nil && ctx.Err() == nil {
 		return openError(err)
 	}
 	return nil
+}
+
+// onHangUp calls f at every SIGHUP, until the function it returns is called.
+func onHangUp(f func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		for range signals {
+			f()
+		}
+	}()
+	return func() { signal.Stop(signals); close(signals) }
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -108,6 +125,10 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := in.followable(tell.event); err != nil {
+		in.close()
+		return err
+	}
 	in.stopWith(ctx)
 	live := &reloaded{}
 	live.take(set)
@@ -129,7 +150,8 @@ func (a *app) serve(ctx context.Context) error {
 	res, err := w.Run(ctx)
 	_ = notifySystemd("STOPPING=1")
 	s := &res.Summary
-	tell.event(fmt.Sprintf("stopped: %d packets and %d records read, %d lost, %d incidents", s.Packets, s.Records, s.Dropped, len(res.Incidents)))
+	tell.event(fmt.Sprintf("stopped: %s and %s read, %s lost, %s known", counted(int(s.Packets), "packet"),
+		counted(int(s.Records), "record"), counted(int(s.Dropped), "packet"), counted(len(res.Incidents), "incident")))
 	if err != nil {
 		return exitError{exitInput, err}
 	}
@@ -183,33 +205,28 @@ func (r *reloaded) settings(s shield.Settings) shield.Settings {
 // onReload reads the configuration again at every SIGHUP, until the function
 // it returns is called.
 func (a *app) onReload(c config, live *reloaded, tell func(string)) func() {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP)
-	go func() {
-		for range signals {
-			_ = notifySystemd("RELOADING=1")
-			next, changed, err := c.reload(a.config)
-			if err == nil {
-				var set shield.Settings
-				if set, err = a.settings(next, judgeFlags{}); err == nil {
-					live.take(set)
-					c = next
-				}
+	return onHangUp(func() {
+		_ = notifySystemd("RELOADING=1")
+		next, changed, err := c.reload(a.config)
+		if err == nil {
+			var set shield.Settings
+			if set, err = a.settings(next, judgeFlags{}); err == nil {
+				live.take(set)
+				c = next
 			}
-			if err != nil {
-				tell(err.Error())
-			} else if len(changed) == 0 {
-				tell("read again: nothing in the configuration has changed; lists are as they are in the files now")
-			}
-			for _, ch := range changed {
-				if err == nil {
-					tell(ch.String())
-				}
-			}
-			_ = notifySystemd("READY=1")
 		}
-	}()
-	return func() { signal.Stop(signals); close(signals) }
+		if err != nil {
+			tell(err.Error())
+		} else if len(changed) == 0 {
+			tell("read again: nothing in the configuration has changed; lists are as they are in the files now")
+		}
+		for _, ch := range changed {
+			if err == nil {
+				tell(ch.String())
+			}
+		}
+		_ = notifySystemd("READY=1")
+	})
 }
 
 // jsonLines is a file that changes are added to; when it is long it is set

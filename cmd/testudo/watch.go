@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,7 +45,12 @@ func (a *app) watchCommand() *cobra.Command {
 			"It is given up again as soon as they are open.",
 		Example: "  sudo testudo watch -i eth1\n  testudo watch -i eth1,eth2 --filter 'not port 9100' --local 192.0.2.0/24\n" +
 			"  testudo watch --follow /opt/zeek/logs/current -o json\n  testudo watch --listen :2055 --exporters 10.1.0.1",
-		Args: cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return exitError{exitUsage, fmt.Errorf("watch: what is %q? interfaces are named by -i, logs by --follow; recordings are read by:  testudo replay", args[0])}
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error { return a.watch(c.Context(), f) },
 	}
 	f.judgeFlags.register(c)
@@ -73,8 +79,8 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 		return err
 	}
 	f.into(&c)
-	if len(c.Interfaces)+len(c.Follow) == 0 && c.FlowExports.Listen == "" {
-		return exitError{exitUsage, errors.New("watch: name an interface:  sudo testudo watch -i eth1\n         ip link shows those there are")}
+	if err := f.misused(c); err != nil {
+		return exitError{exitUsage, fmt.Errorf("watch: %w", err)}
 	}
 	t := &teller{app: a, flags: f.judgeFlags}
 	if err := f.make(f.account(c)); err != nil {
@@ -95,6 +101,10 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 			return exitError{exitRights, err}
 		}
 	}
+	if err := in.followable(t.event); err != nil {
+		in.close()
+		return err
+	}
 	in.stopWith(ctx)
 	t.event("watching " + strings.Join(in.names, ", ") + "; stop with Ctrl-C")
 	w := in.watch(set)
@@ -103,13 +113,30 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	w.Tell, w.State, w.Event = t.change, t.state, t.event
 	res, err := w.Run(ctx)
 	t.done()
-	if werr := a.print(replayFlags{judgeFlags: f.judgeFlags}, res); werr != nil {
+	if werr := a.print(replayFlags{judgeFlags: f.judgeFlags, live: true}, res); werr != nil {
 		return exitError{exitInput, werr}
 	}
 	if err != nil {
 		return exitError{exitInput, err}
 	}
 	return a.verdict(res, nil, level, limited)
+}
+
+// misused says what of the flags cannot be meant.
+func (f *watchFlags) misused(c config) error {
+	switch {
+	case f.progress != "auto" && f.progress != "plain" && f.progress != "none":
+		return fmt.Errorf("--progress %s: want auto, plain or none", f.progress)
+	case f.ringMB < 0 || f.ringMB > maxRing:
+		return fmt.Errorf("--ring %d: want 1 to %d megabytes", f.ringMB, maxRing)
+	case len(f.exporters) > 0 && c.FlowExports.Listen == "":
+		return errors.New("--exporters says whose flow exports are believed; say also where to receive them:  --listen :2055")
+	case len(c.Interfaces)+len(c.Follow) == 0 && c.FlowExports.Listen == "":
+		return errors.New("name an interface:  sudo testudo watch -i eth1\n         ip link shows those there are")
+	case len(c.Interfaces) == 0 && (f.filter != "" || f.ringMB > 0):
+		return errors.New("--filter and --ring are for interfaces, and none is named:  -i eth1")
+	}
+	return nil
 }
 
 // make makes the folders that are not there yet, for the account that watch
@@ -166,6 +193,9 @@ func (f *watchFlags) into(c *config) {
 		}
 		c.Interfaces = nil
 		for _, name := range f.interfaces {
+			if slices.ContainsFunc(c.Interfaces, func(i iface) bool { return i.Name == name }) {
+				continue // named twice
+			}
 			i, ok := known[name]
 			if !ok {
 				i = iface{Name: name, Promiscuous: true, Rings: 1}
@@ -229,7 +259,11 @@ func (t *teller) clear() {
 func (t *teller) done() { t.quietly(func() {}) }
 
 func (t *teller) event(text string) {
-	t.quietly(func() { fmt.Fprintf(t.app.stderr, "testudo: %s\n", terminal(text)) })
+	t.quietly(func() {
+		for line := range strings.SplitSeq(text, "\n") {
+			fmt.Fprintf(t.app.stderr, "testudo: %s\n", terminal(line))
+		}
+	})
 }
 
 func (t *teller) change(c report.Change, s *testudo.Summary) {

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/testudo-shield/testudo"
@@ -20,7 +20,8 @@ type Change struct {
 	At    testudo.Time
 }
 
-// ChangeText writes a change for people: when and what, then the incident.
+// ChangeText writes a change for people: when and what, then the incident and
+// an empty line.
 func ChangeText(w io.Writer, c *Change, s *testudo.Summary, o TextOptions) error {
 	if o.Width == 0 {
 		o.Width = 100
@@ -29,10 +30,11 @@ func ChangeText(w io.Writer, c *Change, s *testudo.Summary, o TextOptions) error
 		o.Zone = time.UTC
 	}
 	p := &page{width: max(o.Width, 40), color: o.Color && !o.Plain, plain: o.Plain}
-	p.para(dim, 2, p.dot(c.At.Std().In(o.Zone).Format("Mon 15:04:05"), changeWords[c.What],
-		"rests on "+lasted(c.Known)+" of habit"))
+	p.para(dim, 2, p.dot(c.At.Std().In(o.Zone).Format("Mon 2 Jan 15:04:05 MST"), changeWords[c.What],
+		"after "+lasted(c.Known)+" of watching"))
 	if c.Incident.Severity < testudo.Medium && !o.All {
 		p.title(&c.Incident)
+		p.blank()
 	} else {
 		p.incident(&c.Incident, s, o.Zone)
 	}
@@ -64,22 +66,43 @@ func ChangeJSON(w io.Writer, c *Change, s *testudo.Summary) error {
 // Learning says in a line which detectors judge fully by now, and which wait
 // for how much more habit; "" for none of either.
 func Learning(s *testudo.Summary) string {
-	var wait []string
-	full := 0
-	for _, d := range s.Detectors {
-		switch {
-		case d.Full:
-			full++
-		case d.Wait > 0:
-			wait = append(wait, fmt.Sprintf("%s for %s more", Name(d.Detector), lasted(d.Wait)))
-		}
-	}
 	if len(s.Detectors) == 0 {
 		return ""
 	}
+	type group struct{ names, more string }
+	var wait []group
+	full := 0
+	for _, d := range s.Detectors {
+		if d.Full {
+			full++
+		}
+		if d.Full || d.Wait <= 0 {
+			continue
+		}
+		name, more := Name(d.Detector), remaining(d.Wait)
+		if i := slices.IndexFunc(wait, func(g group) bool { return g.more == more }); i >= 0 {
+			wait[i].names += ", " + name
+		} else {
+			wait = append(wait, group{name, more})
+		}
+	}
 	text := fmt.Sprintf("%d of %d detectors judge fully", full, len(s.Detectors))
-	if len(wait) > 0 {
-		text += "; learning: " + strings.Join(wait, ", ")
+	lead := "; still learning what is usual here: "
+	for _, g := range wait {
+		text += lead + g.names + " for " + g.more + " more"
+		lead = "; "
 	}
 	return text
+}
+
+// remaining rounds a wait up to what a person plans with.
+func remaining(d time.Duration) string {
+	up := func(unit time.Duration) int64 { return int64((d + unit - 1) / unit) }
+	switch {
+	case d > 36*time.Hour:
+		return many(up(24*time.Hour), "day", "days")
+	case d > 90*time.Minute:
+		return many(up(time.Hour), "hour", "hours")
+	}
+	return many(up(time.Minute), "minute", "minutes")
 }

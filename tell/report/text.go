@@ -17,6 +17,7 @@ type TextOptions struct {
 	Color   bool           // styles for a terminal; without effect under Plain
 	Plain   bool           // ASCII only
 	All     bool           // tell incidents below medium in full as well
+	Live    bool           // what came was live, not recorded
 	Zone    *time.Location // of the times that are told; nil means UTC
 	Version string         // our own, for the first line
 }
@@ -148,6 +149,8 @@ func (p *page) verdict(s *testudo.Summary, need, lower int, o TextOptions) {
 	switch {
 	case need > 0:
 		p.para(bold, 2, p.dot(many(int64(need), "incident needs a person", "incidents need a person"), less))
+	case s.Packets == 0 && s.Records == 0 && o.Live:
+		p.para(bold, 2, "Nothing came, so nothing can be said. Is the interface up, the mirror port on, the log still written?"+less)
 	case s.Packets == 0 && s.Records == 0 && len(s.Skipped) == 0 && len(s.Inputs) == 1:
 		p.para(bold, 2, "The capture is valid but holds no packets.")
 	case s.Packets == 0 && s.Records == 0 && len(s.Skipped) == 0 && len(s.Inputs) > 1:
