@@ -64,6 +64,9 @@ func (w Watch) Run(ctx context.Context) (engine.Result, error) {
 		cfg.Tap = logs.Write
 	}
 	n := &news{tell: w.Tell, told: map[string]*telling{}, owner: map[claim]string{}}
+	if w.Resume != nil {
+		n.until = w.Resume.At()
+	}
 	cfg.Live = &engine.Live{Dropped: w.Dropped, Event: w.Event, Look: func(v engine.View) {
 		w.complete(&v.Summary)
 		n.take(&v)
@@ -108,6 +111,7 @@ type news struct {
 	tell  func(report.Change, *testudo.Summary)
 	told  map[string]*telling // by ID
 	owner map[claim]string    // which told incident a sighting belongs to
+	until testudo.Time        // what is not newer was told by an earlier run
 }
 
 // claim names a sighting across its repetitions.
@@ -157,8 +161,12 @@ func (n *news) weigh(in *testudo.Incident, s *testudo.Summary, now testudo.Time)
 	parties := len(in.Victims) + len(in.Servers)
 	switch {
 	case t == nil:
-		t, what = &telling{first: now}, "new"
+		t = &telling{first: now}
 		n.told[in.ID] = t
+		if what = "new"; n.until != 0 && in.Last <= n.until {
+			what = ""
+			t.severity, t.parties, t.sightings, t.last = in.Severity, parties, len(in.Sightings), now
+		}
 	case in.Severity > t.severity:
 		what = "graver"
 	case (parties > t.parties || len(in.Sightings) > t.sightings) && now.Sub(t.last) >= moreEvery:

@@ -58,6 +58,15 @@ func TestNews(t *testing.T) {
 	// The story falls apart: one part keeps the ID, the other is new.
 	look(4*time.Minute, story("B", 2, testudo.High, "w"), story("C", 5, testudo.High, "x"))
 	want("new C")
+	// What an earlier run has told is not told again, unless it goes on.
+	n.until = 100
+	old := story("D", 7, testudo.High, "d")
+	old.Last = 90
+	look(5*time.Minute, old)
+	want()
+	old.Severity = testudo.Critical
+	look(6*time.Minute, old)
+	want("graver D")
 	// What is long over is forgotten.
 	look(forgetTold + time.Hour)
 	if len(n.told)+len(n.owner) != 0 {
