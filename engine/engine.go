@@ -197,6 +197,7 @@ func (e *engine) run(ctx context.Context) error {
 		pumping, stop := context.WithCancel(ctx)
 		defer stop()
 		e.logs.pump = startPump(pumping, e.cfg.Records, wait)
+		defer e.logs.pump.end(stop)
 	}
 	if e.cfg.Live != nil && e.reader == nil {
 		if err := e.follow(ctx); err != nil {

@@ -181,6 +181,14 @@ func (p *pump) read(ctx context.Context, src RecordSource) error {
 	return io.EOF
 }
 
+// end stops reading and waits until nothing is read any longer, which takes as
+// long as the source waits for a record.
+func (p *pump) end(stop func()) {
+	stop()
+	for range p.in {
+	}
+}
+
 func (p *pump) put(ctx context.Context, x pumped) {
 	select {
 	case p.in <- x:

@@ -3,6 +3,7 @@ package shield
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -188,7 +189,8 @@ func writeCheckpoint(dir string, write func(io.Writer) error) (err error) {
 			err = errors.Join(err, os.Remove(temporary))
 		}
 	}()
-	if err := errors.Join(pack(f, write), f.Sync(), f.Close()); err != nil {
+	// The first of them is told: what fails after it says the same again.
+	if err := cmp.Or(pack(f, write), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(temporary, path); err != nil {
@@ -209,7 +211,7 @@ func pack(f io.Writer, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(write(z), z.Close()); err != nil {
+	if err := cmp.Or(write(z), z.Close()); err != nil {
 		return err
 	}
 	if _, err := out.Write(sum.hash.Sum(nil)); err != nil {

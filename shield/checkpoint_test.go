@@ -226,3 +226,19 @@ func TestFutureRefused(t *testing.T) {
 		t.Errorf("there is %s", names)
 	}
 }
+
+// TestFullDiskOnce holds that a full disk is told once, in one line.
+func TestFullDiskOnce(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	err = pack(full, func(w io.Writer) error {
+		_, err := w.Write(bytes.Repeat([]byte("what was learned "), 1<<20))
+		return err
+	})
+	if err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("told: %v", err)
+	}
+}

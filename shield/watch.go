@@ -88,6 +88,7 @@ func (w Watch) Run(ctx context.Context) (engine.Result, error) {
 		err = nil
 	}
 	w.complete(&res.Summary)
+	w.account(&res.Summary)
 	v := engine.View{Incidents: res.Incidents, Summary: res.Summary}
 	n.take(&v)
 	res.Incidents = v.Incidents
@@ -97,6 +98,19 @@ func (w Watch) Run(ctx context.Context) (engine.Result, error) {
 func (w Watch) event(text string) {
 	if w.Event != nil {
 		w.Event(text)
+	}
+}
+
+// account adds what of the logs and flow exports could not be read.
+func (w Watch) account(s *testudo.Summary) {
+	if w.Records == nil {
+		return
+	}
+	a := w.Records.Account()
+	s.Skipped = append(s.Skipped, a.Skipped...)
+	s.Shed = append(s.Shed, a.Shed...)
+	for _, note := range a.Notes {
+		w.event(note)
 	}
 }
 

@@ -1,11 +1,14 @@
 package shield
 
 import (
+	"context"
+	"io"
 	"testing"
 	"time"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/engine"
+	"github.com/testudo-shield/testudo/sense/source"
 	"github.com/testudo-shield/testudo/tell/report"
 )
 
@@ -71,5 +74,24 @@ func TestNews(t *testing.T) {
 	look(forgetTold + time.Hour)
 	if len(n.told)+len(n.owner) != 0 {
 		t.Errorf("%d told, %d owners remembered", len(n.told), len(n.owner))
+	}
+}
+
+// broken is a log of which nothing could be read.
+type broken struct{}
+
+func (broken) Next() (testudo.Record, error) { return nil, io.EOF }
+func (broken) Close() error                  { return nil }
+func (broken) Account() source.Account {
+	return source.Account{Skipped: []testudo.Skip{{Input: "log", Reason: "3 lines could not be read"}}, Notes: []string{"a note"}}
+}
+
+// TestWatchAccounts holds that what a live log lost is told.
+func TestWatchAccounts(t *testing.T) {
+	noted := ""
+	r := replay()
+	res, err := Watch{Parts: r.Parts, Settings: r.Settings, Records: broken{}, Event: func(s string) { noted = s }}.Run(context.Background())
+	if err != nil || len(res.Summary.Skipped) != 1 || noted != "a note" {
+		t.Errorf("%v, %+v, %q", err, res.Summary.Skipped, noted)
 	}
 }

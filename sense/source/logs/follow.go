@@ -82,6 +82,8 @@ func Follow(format Format, from []byte, paths ...string) (*Follower, error) {
 		switch {
 		case err == nil && info.IsDir():
 			f.folders = append(f.folders, p)
+		case err == nil && !info.Mode().IsRegular():
+			return nil, fmt.Errorf("%s is neither a file nor a folder: it cannot be followed", p)
 		case err == nil || errors.Is(err, os.ErrNotExist):
 			if _, err := os.Stat(filepath.Dir(p)); err != nil {
 				return nil, err

@@ -328,3 +328,11 @@ func TestFollowFolder(t *testing.T) {
 		t.Error("a position of another version was taken")
 	}
 }
+
+// TestFollowNoFile holds that what is neither a file nor a folder is refused,
+// rather than never read.
+func TestFollowNoFile(t *testing.T) {
+	if _, err := Follow(numbered(), nil, os.DevNull); err == nil || !strings.Contains(err.Error(), "neither a file nor a folder") {
+		t.Error(err)
+	}
+}
