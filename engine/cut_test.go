@@ -197,7 +197,7 @@ func TestNothingForgotten(t *testing.T) {
 		reflect.TypeFor[sense](): `shards written weirds (saved) workers fresh (given)`,
 		reflect.TypeFor[engine](): `cfg (given) sense judge clock counted logs kept (saved) reader (its clock and totals)
 			stages readError lastShown looked due sizes (of this run) sorter spare (empty between batches)`,
-		reflect.TypeFor[reader](): `clock counted before (saved) src rewrite (given) dec (pieces that wait to be joined are lost) load (its counts)
+		reflect.TypeFor[reader](): `clock counted before (saved) src rewrite (given) dec (pieces that wait to be joined are lost) load (its counts) setback (of this machine)
 			out spare err busy ended frames read total (of this run)`,
 	} {
 		for f := range of.Fields() {

@@ -69,7 +69,7 @@ func (e *engine) look(counted totals) {
 	if e.judge.claims != e.looked.claims {
 		wait = lookEvery
 	}
-	if now.Sub(e.looked.at) < wait {
+	if since := now.Sub(e.looked.at); since >= 0 && since < wait { // below: the clock was set back
 		return
 	}
 	e.looked = looking{now, e.judge.claims}

@@ -95,7 +95,7 @@ func (l *load) take(p *packet.Packet) (read, payload bool) {
 // lost, and changes the level by one step at most.
 func (l *load) weigh(frame testudo.Time, idle bool) {
 	now := l.live.now()
-	if now.Sub(l.weighed) < weighEvery {
+	if since := now.Sub(l.weighed); since >= 0 && since < weighEvery {
 		return
 	}
 	l.weighed = now
