@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -250,7 +251,10 @@ func (j *jsonLines) write(c *report.Change, s *testudo.Summary) error {
 	if err != nil {
 		return fmt.Errorf("an incident could not be written down: %w", err)
 	}
-	err = report.ChangeJSON(f, c, s)
+	size, serr := f.Seek(0, io.SeekEnd)
+	if err = report.ChangeJSON(f, c, s); err != nil && serr == nil {
+		_ = f.Truncate(size) // half a line would spoil the next one
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

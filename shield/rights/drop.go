@@ -22,21 +22,33 @@ import (
 // that works though it should not. After an error the process has unknown
 // rights and should end.
 func Drop(owner string, keep ...Capability) error {
-	if os.Geteuid() == 0 {
+	root := os.Geteuid() == 0
+	if root {
 		if err := become(owner, len(keep) > 0); err != nil {
 			return fmt.Errorf("drop rights: %w", err)
 		}
 	}
-	if err := prctl("clear ambient capabilities", unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL); err != nil && !errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("drop rights: %w", err)
+	err := limitAll(keep)
+	if errors.Is(err, errors.ErrUnsupported) && root && len(keep) == 0 {
+		// Built with cgo. But root that becomes somebody else loses every
+		// capability in every thread (capabilities(7)), and verify sees it.
+		err = nil
 	}
-	if err := limit(keep); err != nil {
-		return fmt.Errorf("drop rights: %w", err)
-	}
-	if err := prctl("no new privileges", unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
+	if err != nil {
 		return fmt.Errorf("drop rights: %w", err)
 	}
 	return verify(keep)
+}
+
+// limitAll takes all capabilities but keep from all threads, for good.
+func limitAll(keep []Capability) error {
+	if err := prctl("clear ambient capabilities", unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	if err := limit(keep); err != nil {
+		return err
+	}
+	return prctl("no new privileges", unix.PR_SET_NO_NEW_PRIVS, 1)
 }
 
 // become changes user and groups, in the one order that works.
