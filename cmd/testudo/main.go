@@ -62,7 +62,7 @@ func main() {
 	boundMemory()
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 	if slices.Contains(os.Args[1:], "serve") || slices.Contains(os.Args[1:], "sensor") {
-		ends = ends[:2] // there SIGHUP means: read the configuration again
+		ends = ends[:2]               // there SIGHUP means: read the configuration again
 		signal.Ignore(syscall.SIGHUP) // until that can be done
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
