@@ -14,8 +14,13 @@ type Together struct {
 	inputs []Records
 	ended  []bool
 	at     int
+	run    int // records in a row of the input at
 	errs   []error
 }
+
+// longestRun is how many records one input may give while others wait: an
+// input that has nothing is waited for, so changing over costs.
+const longestRun = 10_000
 
 // Position implements Live: the positions of those inputs that have one, by
 // their place among them.
@@ -56,6 +61,10 @@ func (t *Together) Next() (testudo.Record, error) {
 			continue
 		}
 		r, err := t.inputs[i].Next()
+		if t.run++; err != nil || t.run == longestRun {
+			t.run = 0
+			t.at++
+		}
 		switch {
 		case err == nil:
 			return r, nil
@@ -67,7 +76,6 @@ func (t *Together) Next() (testudo.Record, error) {
 				t.errs = append(t.errs, err)
 			}
 		}
-		t.at++
 	}
 	if open {
 		return nil, ErrIdle

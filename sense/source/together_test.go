@@ -59,3 +59,22 @@ func TestTogether(t *testing.T) {
 		t.Error("inputs are not told of or not closed")
 	}
 }
+
+// TestTogetherBusy holds that an input that never rests does not starve another.
+func TestTogetherBusy(t *testing.T) {
+	busy, rare := &script{uid: 1, steps: make([]error, 3*longestRun)}, &script{uid: 2, steps: make([]error, 1)}
+	all := NewTogether(busy, rare)
+	for i := range longestRun + 1 {
+		r, err := all.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Base().UID == 2 {
+			if i != longestRun {
+				t.Errorf("it came after %d", i)
+			}
+			return
+		}
+	}
+	t.Error("it never came")
+}
