@@ -43,18 +43,18 @@ if [ "${3:-}" != installed ]; then
 	mount -t tmpfs tmp "$root/tmp"
 	mount -t sysfs -o ro sys "$root/sys"
 	mount --rbind /dev "$root/dev"
-	mkdir "$root/tmp/work"
-	cp -r "$work/old" "$work/new" "$work/deb.sh" "$root/tmp/work"
-	exec chroot "$root" /bin/bash /tmp/work/deb.sh inside /tmp/work installed
+	mkdir "$root/tmp/package"
+	cp -r "$work/old" "$work/new" "$work/deb.sh" "$root/tmp/package"
+	exec chroot "$root" /bin/bash /tmp/package/deb.sh inside /tmp/package installed
 fi
 
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-cd /tmp/work
-said=/tmp/work/said
+cd /tmp/package
+said=/tmp/package/said
 step() { printf '%s\n' "-- $*"; }
 die() {
 	printf 'FAIL: %s\n' "$*"
-	for f in "$said" /tmp/work/*.log; do [ ! -s "$f" ] || { echo "[$f]"; tail -n 30 "$f"; }; done
+	for f in "$said" /tmp/package/*.log; do [ ! -s "$f" ] || { echo "[$f]"; tail -n 30 "$f"; }; done
 	exit 1
 }
 says() { grep -Eq -- "$1" "$said" || die "nobody said: $1"; }
@@ -115,12 +115,12 @@ declare -A pids
 run_service() {
 	for unit in testudo-sensor testudo; do
 		rm -f "/run/notify-$unit"
-		socat -u "UNIX-RECV:/run/notify-$unit,mode=666" "CREATE:/tmp/work/$unit.notify" &
+		socat -u "UNIX-RECV:/run/notify-$unit,mode=666" "CREATE:/tmp/package/$unit.notify" &
 		until [ -S "/run/notify-$unit" ]; do sleep 0.05; done
-		(as_unit $unit) >"/tmp/work/$unit.log" 2>&1 &
+		(as_unit $unit) >"/tmp/package/$unit.log" 2>&1 &
 		pids[$unit]=$!
 		for _ in $(seq 200); do
-			! grep -q READY=1 "/tmp/work/$unit.notify" 2>/dev/null || continue 2
+			! grep -q READY=1 "/tmp/package/$unit.notify" 2>/dev/null || continue 2
 			sleep 0.05
 		done
 		die "$unit did not say within ten seconds that it is ready"

@@ -37,7 +37,7 @@ func TestExamineDisk(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere")
+		t.Skip("SKIPPED: root may write everywhere")
 	}
 	locked := filepath.Join(dir, "locked")
 	if err := os.Mkdir(locked, 0o500); err != nil {
@@ -77,13 +77,13 @@ func TestExamineRights(t *testing.T) {
 	c.Interfaces = []iface{{Name: "eth1"}}
 	c.SensorSocket = filepath.Join(t.TempDir(), "s")
 	if all := examineRights(c); all[0].Level == "ok" {
-		t.Skip("this account has the right itself")
+		t.Skip("SKIPPED: this account has CAP_NET_RAW itself")
 	} else if f := one(t, all, "fail", "CAP_NET_RAW"); f.code != exitRights || !strings.Contains(f.Do, "setcap cap_net_raw+ep") {
 		t.Errorf("%+v", f)
 	}
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: c.SensorSocket, Net: "unixpacket"})
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer l.Close()
 	one(t, examineRights(c), "ok", "the sensor answers")

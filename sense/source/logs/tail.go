@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// read reads on until the window of g is full or there is no more for now.
+// read reads on until the window of g is full or no more is there yet.
 func (f *Follower) read(g *generation) {
 	g.behind = false
 	buf := make([]byte, block)
@@ -24,7 +24,7 @@ func (f *Follower) read(g *generation) {
 	g.behind = !g.over
 }
 
-// stuck deals with an end, for now or for good.
+// stuck deals with an end that may grow or is the last.
 func (f *Follower) stuck(g *generation, err error) {
 	switch {
 	case err == nil:

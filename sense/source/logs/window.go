@@ -67,7 +67,7 @@ type slot struct {
 
 func (a *ahead) len() int { return len(a.run) - a.first + len(a.late) }
 
-// full says that no more needs to be read for now.
+// full says that enough is read until some of it was given out.
 func (a *ahead) full() bool { return a.len() >= window || a.weight >= maxWeight }
 
 // next returns when the first entry was written; there must be one.

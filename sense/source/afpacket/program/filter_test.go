@@ -193,7 +193,7 @@ func TestFilterNumbers(t *testing.T) {
 // TestFilterAgainstTcpdump runs tcpdump's own programs on the same frames.
 func TestFilterAgainstTcpdump(t *testing.T) {
 	if _, err := exec.LookPath("tcpdump"); err != nil {
-		t.Skip("tcpdump is not installed")
+		t.Skip("SKIPPED: tcpdump is not installed")
 	}
 	for _, text := range []string{
 		"ip", "ip6", "arp", "tcp", "udp", "icmp", "icmp6", "sctp", "port 443", "src port 443", "udp port 53 or 443",
@@ -204,7 +204,7 @@ func TestFilterAgainstTcpdump(t *testing.T) {
 	} {
 		out, err := exec.Command("tcpdump", "-i", "lo", "-y", "EN10MB", "-ddd", text).Output()
 		if err != nil {
-			t.Skipf("tcpdump does not translate here: %v", err)
+			t.Skipf("SKIPPED: tcpdump may not open lo here, which it needs to translate: %v", err)
 		}
 		theirs, err := Filter(string(out), Ethernet)
 		if err != nil {
