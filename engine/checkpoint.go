@@ -26,7 +26,7 @@ type Checkpoint struct {
 }
 
 // At is the traffic time until which it holds everything.
-func (c *Checkpoint) At() testudo.Time { return c.past.epoch }
+func (c *Checkpoint) At() testudo.Time { return max(c.past.epoch, c.past.last) }
 
 // Position is where live records stood, nil if there were none: what their
 // source goes on from.
