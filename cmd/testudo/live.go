@@ -30,9 +30,9 @@ type liveInputs struct {
 // position is where the logs stood at the last checkpoint.
 func openLive(c config, position []byte, sockets func(afpacket.Spec) (afpacket.Sockets, error), event func(string)) (*liveInputs, error) {
 	in := &liveInputs{follow: c.Follow}
-	var records []source.Records
+	records := &source.Together{}
 	fail := func(err error) (*liveInputs, error) {
-		in.records = source.NewTogether(records...)
+		in.records = records
 		in.close()
 		return nil, openError(err)
 	}
@@ -44,11 +44,12 @@ func openLive(c config, position []byte, sockets func(afpacket.Spec) (afpacket.S
 		if len(paths) == 0 {
 			continue
 		}
-		f, err := parts().Sources[kind].Follow(at[len(records)], paths...)
+		of := parts().Sources[kind]
+		f, err := of.Follow(at[of.Name], paths...)
 		if err != nil {
 			return fail(err)
 		}
-		records = append(records, f)
+		records.Add(of.Name, f)
 		in.names = append(in.names, paths...)
 	}
 	if l := c.FlowExports; l.Listen != "" {
@@ -63,7 +64,7 @@ func openLive(c config, position []byte, sockets func(afpacket.Spec) (afpacket.S
 		if err != nil {
 			return fail(err)
 		}
-		records = append(records, f)
+		records.Add("flow exports", f)
 		in.names = append(in.names, "flow exports on "+l.Listen)
 	}
 	var cfgs []afpacket.Config
@@ -79,8 +80,8 @@ func openLive(c config, position []byte, sockets func(afpacket.Spec) (afpacket.S
 			return fail(err)
 		}
 	}
-	if len(records) > 0 {
-		in.records = source.NewTogether(records...)
+	if records.Len() > 0 {
+		in.records = records
 	}
 	return in, nil
 }

@@ -11,6 +11,7 @@ import (
 // Together reads live inputs of records in turn, each as far as it has
 // something. An input that ends or fails is left; the others go on.
 type Together struct {
+	names  []string
 	inputs []Records
 	ended  []bool
 	at     int
@@ -23,21 +24,21 @@ type Together struct {
 const longestRun = 10_000
 
 // Position implements Live: the positions of those inputs that have one, by
-// their place among them.
+// name, so that others may come and go between two runs.
 func (t *Together) Position() []byte {
-	all := map[int][]byte{}
+	all := map[string][]byte{}
 	for i, in := range t.inputs {
 		if p, ok := in.(Live); ok {
-			all[i] = p.Position()
+			all[t.names[i]] = p.Position()
 		}
 	}
-	text, _ := json.Marshal(all) // bytes by number: there is nothing to go wrong
+	text, _ := json.Marshal(all) // bytes by name: there is nothing to go wrong
 	return text
 }
 
 // Positions takes apart what Position of a Together gave.
-func Positions(position []byte) (map[int][]byte, error) {
-	all := map[int][]byte{}
+func Positions(position []byte) (map[string][]byte, error) {
+	all := map[string][]byte{}
 	if position == nil {
 		return all, nil
 	}
@@ -45,10 +46,13 @@ func Positions(position []byte) (map[int][]byte, error) {
 	return all, err
 }
 
-// NewTogether owns the inputs.
-func NewTogether(inputs ...Records) *Together {
-	return &Together{inputs: inputs, ended: make([]bool, len(inputs))}
+// Add adds an input, which t then owns.
+func (t *Together) Add(name string, in Records) {
+	t.names, t.inputs, t.ended = append(t.names, name), append(t.inputs, in), append(t.ended, false)
 }
+
+// Len returns how many inputs there are.
+func (t *Together) Len() int { return len(t.inputs) }
 
 // Next returns the next record of any input, ErrIdle if none has one now, and
 // when all have ended io.EOF or what ended them.

@@ -28,11 +28,18 @@ func (s *script) Next() (testudo.Record, error) {
 func (s *script) Account() Account { return Account{Skipped: []testudo.Skip{{Input: "x"}}} }
 func (s *script) Close() error     { s.closed = true; return nil }
 
+func together(a, b *script) *Together {
+	t := &Together{}
+	t.Add("a", a)
+	t.Add("b", b)
+	return t
+}
+
 func TestTogether(t *testing.T) {
 	broken := errors.New("broken")
 	a := &script{uid: 1, steps: []error{nil, ErrIdle, nil, broken}}
 	b := &script{uid: 2, steps: []error{ErrIdle, nil, ErrIdle}}
-	all := NewTogether(a, b)
+	all := together(a, b)
 	var got []testudo.UID
 	idle := 0
 	for {
@@ -63,7 +70,7 @@ func TestTogether(t *testing.T) {
 // TestTogetherBusy holds that an input that never rests does not starve another.
 func TestTogetherBusy(t *testing.T) {
 	busy, rare := &script{uid: 1, steps: make([]error, 3*longestRun)}, &script{uid: 2, steps: make([]error, 1)}
-	all := NewTogether(busy, rare)
+	all := together(busy, rare)
 	for i := range longestRun + 1 {
 		r, err := all.Next()
 		if err != nil {
