@@ -43,12 +43,24 @@ else
 	echo "SKIPPED: root is needed to prove what the kernel does; run as root, or with sudo that asks nothing"
 fi
 
+# fuzz runs one target. A run that ends in nothing but its own deadline, with
+# no failing input, is a race in Go's fuzzing (golang/go#75804): it is run
+# once more, and must then pass.
+fuzz() {
+	local out; out=$(mktemp)
+	for _ in first again; do
+		if go test -run='^$' -fuzz="^$2\$" -fuzztime=$seconds "$1" >"$out" 2>&1; then tail -n 1 "$out"; rm "$out"; return; fi
+		if grep -qE 'failing input|panic' "$out" || ! grep -q 'context deadline exceeded' "$out"; then break; fi
+	done
+	cat "$out"; return 1
+}
+
 say "fuzz targets"
 seconds=3s; [ $long = yes ] && seconds=120s
 go list -f '{{.ImportPath}} {{.Dir}}' ./... | while read -r pkg dir; do
 	{ grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' "$dir"/*_test.go 2>/dev/null || true; } | sed 's/^func //' | while read -r target; do
 		echo "$pkg $target"
-		go test -run='^$' -fuzz="^$target\$" -fuzztime=$seconds "$pkg" | tail -n 1
+		fuzz "$pkg" "$target"
 	done
 done
 
