@@ -50,6 +50,10 @@ type Annotator struct {
 
 type pair struct{ host, addr netip.Addr }
 
+func (p pair) sum(h detector.Hash) detector.Hash { return h.Addr(p.host).Addr(p.addr) }
+
+func sumUID(u testudo.UID, h detector.Hash) detector.Hash { return h.Word(uint64(u)) }
+
 // place is where one goes: a registered domain, or the address of what has
 // no name.
 type place struct {
@@ -57,10 +61,19 @@ type place struct {
 	addr   netip.Addr
 }
 
+func (p place) sum(h detector.Hash) detector.Hash {
+	if p.domain != "" {
+		return h.Text(p.domain)
+	}
+	return h.Addr(p.addr)
+}
+
 type hostUse struct {
 	host netip.Addr
 	dest place
 }
+
+func (u hostUse) sum(h detector.Hash) detector.Hash { return u.dest.sum(h.Addr(u.host)) }
 
 type host struct {
 	real  bool   // it took part in a conversation of two
@@ -139,11 +152,11 @@ func New(cfg Config) *Annotator {
 		cfg:      cfg,
 		local4:   networks4(cfg.Local),
 		hosts:    detector.NewTable[netip.Addr, host](n),
-		names:    detector.NewTable[pair, resolved](n),
+		names:    detector.NewTableBy[pair, resolved](n, pair.sum),
 		anyName:  detector.NewTable[netip.Addr, addrNames](n),
-		flows:    detector.NewTable[testudo.UID, label](n),
-		uses:     detector.NewTable[place, use](n),
-		pairs:    detector.NewTable[hostUse, testudo.Time](n),
+		flows:    detector.NewTableBy[testudo.UID, label](n, sumUID),
+		uses:     detector.NewTableBy[place, use](n, place.sum),
+		pairs:    detector.NewTableBy[hostUse, testudo.Time](n, hostUse.sum),
 		visitors: detector.NewTable[netip.Addr, testudo.Time](n),
 		domains:  detector.NewTable[string, registered](n),
 		keys:     detector.NewTable[string, keyPlaces](n),

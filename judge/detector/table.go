@@ -8,10 +8,12 @@ import "hash/maphash"
 // behaviour, eviction included, depends on the calls alone, so that the same
 // records leave the same memory on any machine.
 type Table[K comparable, V any] struct {
-	seed  maphash.Seed
+	sum   func(K, Hash) Hash // nil for that of the language
+	seed  Hash
 	index []place // open addressing; at most half full
 	used  int
 	slots []slot[K, V]
+	links []link  // of slots; apart, as an entry's neighbours are touched with it
 	free  int32   // head of the free list, -1 for none
 	lists [2]list // by Keep: 0 ordinary, 1 kept
 	limit int
@@ -23,11 +25,14 @@ type Table[K comparable, V any] struct {
 type place struct{ hash, slot uint32 }
 
 type slot[K comparable, V any] struct {
-	key        K
-	hash       uint32
+	key   K
+	value V
+}
+
+type link struct {
 	prev, next int32
+	hash       uint32
 	kept       uint8
-	value      V
 }
 
 type list struct{ head, tail int32 } // head is the longest untouched
@@ -35,8 +40,16 @@ type list struct{ head, tail int32 } // head is the longest untouched
 // NewTable returns a table of at most limit entries (at least one). It grows
 // to that as it is used.
 func NewTable[K comparable, V any](limit int) *Table[K, V] {
+	sum, _ := any(sumAddr).(func(K, Hash) Hash)
+	return NewTableBy[K, V](limit, sum)
+}
+
+// NewTableBy returns a table that hashes its keys by sum, which is quicker
+// than what the language does for keys of several parts.
+func NewTableBy[K comparable, V any](limit int, sum func(K, Hash) Hash) *Table[K, V] {
 	return &Table[K, V]{
-		seed:  maphash.MakeSeed(),
+		sum:   sum,
+		seed:  newHash(),
 		free:  -1,
 		lists: [2]list{{-1, -1}, {-1, -1}},
 		limit: max(1, limit),
@@ -78,13 +91,13 @@ func (t *Table[K, V]) Put(k K) (v *V, isNew bool) {
 		}
 	}
 	if i = t.free; i >= 0 {
-		t.free = t.slots[i].next
+		t.free = t.links[i].next
 	} else {
-		t.slots = append(t.slots, slot[K, V]{})
+		t.slots, t.links = append(t.slots, slot[K, V]{}), append(t.links, link{})
 		i = int32(len(t.slots) - 1)
 	}
 	s := &t.slots[i]
-	s.key, s.hash, s.kept = k, hash, 0
+	s.key, t.links[i] = k, link{hash: hash}
 	t.insert(hash, i)
 	t.link(i)
 	return &s.value, true
@@ -97,9 +110,9 @@ func (t *Table[K, V]) Keep(k K, keep bool) {
 		return
 	}
 	t.unlink(i)
-	t.slots[i].kept = 0
+	t.links[i].kept = 0
 	if keep {
-		t.slots[i].kept = 1
+		t.links[i].kept = 1
 	}
 	t.link(i)
 }
@@ -122,7 +135,7 @@ func (t *Table[K, V]) Shed() int { return t.shed }
 func (t *Table[K, V]) All(yield func(K, *V) bool) {
 	for l := range t.lists {
 		for i := t.lists[l].head; i >= 0; {
-			next := t.slots[i].next
+			next := t.links[i].next
 			if !yield(t.slots[i].key, &t.slots[i].value) {
 				return
 			}
@@ -133,7 +146,7 @@ func (t *Table[K, V]) All(yield func(K, *V) bool) {
 
 // find returns the number of k's slot, -1 for none, and k's hash.
 func (t *Table[K, V]) find(k K) (int32, uint32) {
-	hash := uint32(maphash.Comparable(t.seed, k))
+	hash := t.hash(k)
 	if t.used == 0 {
 		return -1, hash
 	}
@@ -147,6 +160,13 @@ func (t *Table[K, V]) find(k K) (int32, uint32) {
 			return int32(p.slot - 1), hash
 		}
 	}
+}
+
+func (t *Table[K, V]) hash(k K) uint32 {
+	if t.sum == nil {
+		return uint32(maphash.Comparable(t.seed.seed, k))
+	}
+	return uint32(t.sum(k, t.seed).sum)
 }
 
 // insert indexes slot i, which is not there yet.
@@ -175,7 +195,7 @@ func (t *Table[K, V]) put(p place) {
 // drop takes slot i out of the index and closes the ranks behind it.
 func (t *Table[K, V]) drop(i int32) {
 	mask := uint32(len(t.index) - 1)
-	at := t.slots[i].hash & mask
+	at := t.links[i].hash & mask
 	for t.index[at].slot != uint32(i)+1 {
 		at = (at + 1) & mask
 	}
@@ -191,18 +211,18 @@ func (t *Table[K, V]) drop(i int32) {
 
 // touch makes slot i the last to give way of its kind.
 func (t *Table[K, V]) touch(i int32) {
-	if t.lists[t.slots[i].kept].tail != i {
+	if t.lists[t.links[i].kept].tail != i {
 		t.unlink(i)
 		t.link(i)
 	}
 }
 
 func (t *Table[K, V]) link(i int32) {
-	s := &t.slots[i]
-	l := &t.lists[s.kept]
-	s.prev, s.next = l.tail, -1
+	k := &t.links[i]
+	l := &t.lists[k.kept]
+	k.prev, k.next = l.tail, -1
 	if l.tail >= 0 {
-		t.slots[l.tail].next = i
+		t.links[l.tail].next = i
 	} else {
 		l.head = i
 	}
@@ -210,23 +230,23 @@ func (t *Table[K, V]) link(i int32) {
 }
 
 func (t *Table[K, V]) unlink(i int32) {
-	s := &t.slots[i]
-	l := &t.lists[s.kept]
-	if s.prev >= 0 {
-		t.slots[s.prev].next = s.next
+	k := &t.links[i]
+	l := &t.lists[k.kept]
+	if k.prev >= 0 {
+		t.links[k.prev].next = k.next
 	} else {
-		l.head = s.next
+		l.head = k.next
 	}
-	if s.next >= 0 {
-		t.slots[s.next].prev = s.prev
+	if k.next >= 0 {
+		t.links[k.next].prev = k.prev
 	} else {
-		l.tail = s.prev
+		l.tail = k.prev
 	}
 }
 
 func (t *Table[K, V]) remove(i int32) {
 	t.unlink(i)
 	t.drop(i)
-	t.slots[i] = slot[K, V]{next: t.free, prev: -1}
+	t.slots[i], t.links[i] = slot[K, V]{}, link{next: t.free, prev: -1}
 	t.free = i
 }

@@ -59,7 +59,7 @@ func Detector() detector.Detector {
 		},
 		New: func(entries int) detector.Memory {
 			return &memory{
-				series: detector.NewTable[seriesKey, series](entries),
+				series: detector.NewTableBy[seriesKey, series](entries, seriesKey.sum),
 				hosts:  detector.NewTable[netip.Addr, host](entries),
 				joint:  detector.NewTable[testudo.UID, joint](max(1, entries/8)),
 			}
@@ -110,6 +110,10 @@ type seriesKey struct {
 	via     testudo.Proto
 	inbound bool // the place comes to our host
 	by      mark
+}
+
+func (k seriesKey) sum(h detector.Hash) detector.Hash {
+	return h.Addr(k.host).Word(k.place).Word(uint64(k.port)<<16 | uint64(k.via)<<8 | uint64(k.by))
 }
 
 // mark is what the reports of a series have in common.

@@ -60,8 +60,8 @@ func Detector() detector.Detector {
 		},
 		New: func(entries int) detector.Memory {
 			return &memory{
-				series:  detector.NewTable[key, series](entries),
-				targets: detector.NewTable[key, target](max(1, entries/8)),
+				series:  detector.NewTableBy[key, series](entries, key.sum),
+				targets: detector.NewTableBy[key, target](max(1, entries/8), key.sum),
 			}
 		},
 	}
@@ -91,6 +91,10 @@ type key struct {
 	from, to netip.Addr
 	port     uint16
 	way      way
+}
+
+func (k key) sum(h detector.Hash) detector.Hash {
+	return h.Addr(k.from).Addr(k.to).Word(uint64(k.port)<<8 | uint64(k.way))
 }
 
 // way is by which protocol the keys are tried.

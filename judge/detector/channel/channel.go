@@ -77,7 +77,7 @@ func Detector() detector.Detector {
 		},
 		New: func(entries int) detector.Memory {
 			return &memory{
-				pairs: detector.NewTable[ends, pair](entries),
+				pairs: detector.NewTableBy[ends, pair](entries, ends.sum),
 				kin:   detector.NewTable[netip.Addr, kin](max(1, entries/8)),
 			}
 		},
@@ -92,6 +92,10 @@ func telling(c *testudo.Conn) bool {
 // ends are the two machines of a pair, ours first; where both are ours, the
 // one that began.
 type ends struct{ host, peer netip.Addr }
+
+func (k ends) sum(h detector.Hash) detector.Hash {
+	return h.Addr(k.host).Addr(k.peer)
+}
 
 type memory struct {
 	pairs *detector.Table[ends, pair]

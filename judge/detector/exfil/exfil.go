@@ -40,8 +40,8 @@ func Detector() detector.Detector {
 		New: func(entries int) detector.Memory {
 			return &memory{
 				hosts: detector.NewTable[netip.Addr, host](entries),
-				ways:  detector.NewTable[way, flow](entries),
-				drops: detector.NewTable[way, drop](entries),
+				ways:  detector.NewTableBy[way, flow](entries, way.sum),
+				drops: detector.NewTableBy[way, drop](entries, way.sum),
 			}
 		},
 	}
@@ -93,6 +93,10 @@ type way struct {
 	host, addr netip.Addr
 	domain     string
 	via        via
+}
+
+func (k way) sum(h detector.Hash) detector.Hash {
+	return h.Addr(k.host).Addr(k.addr).Word(uint64(k.via)).Text(k.domain)
 }
 
 type via byte

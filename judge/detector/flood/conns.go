@@ -33,6 +33,10 @@ type key struct {
 	target netip.Addr // for what goes out
 }
 
+func (k key) sum(h detector.Hash) detector.Hash {
+	return h.Addr(k.host).Addr(k.target).Word(uint64(k.shape))
+}
+
 // occurrence is what one record means to this detector.
 type occurrence struct {
 	key

@@ -40,7 +40,7 @@ func Detector() detector.Detector {
 		Route: route,
 		New: func(entries int) detector.Memory {
 			return &memory{
-				levels:  detector.NewTable[key, level](max(1, entries/4)),
+				levels:  detector.NewTableBy[key, level](max(1, entries/4), key.sum),
 				surges:  detector.NewTable[place, surge](max(1, entries/4)),
 				details: detector.NewTable[place, detail](max(1, entries/16)),
 				habits:  detector.NewTable[netip.Addr, habit](max(1, entries/4)),

@@ -63,7 +63,7 @@ func Detector() detector.Detector {
 		New: func(entries int) detector.Memory {
 			return &memory{
 				once:     detector.NewTable[netip.Addr, uint64](2 * entries),
-				lines:    detector.NewTable[line, walk](entries),
+				lines:    detector.NewTableBy[line, walk](entries, line.sum),
 				scanners: detector.NewTable[netip.Addr, scanner](max(1, entries/4)),
 				sweeps:   detector.NewTable[netip.Addr, sweep](max(1, entries/4)),
 				leases:   detector.NewTable[string, lease](max(1, entries/4)),
@@ -89,6 +89,10 @@ type line struct {
 	host netip.Addr // invalid for a horizontal line
 	port uint16     // 0 for a vertical one
 	via  testudo.Proto
+}
+
+func (k line) sum(h detector.Hash) detector.Hash {
+	return h.Addr(k.from).Addr(k.host).Word(uint64(k.port)<<8 | uint64(k.via))
 }
 
 // walk is the sequential test along one line.

@@ -12,6 +12,10 @@ import (
 // line is a pair of hosts that send each other echoes.
 type line struct{ host, peer netip.Addr }
 
+func (k line) sum(h detector.Hash) detector.Hash {
+	return h.Addr(k.host).Addr(k.peer)
+}
+
 // echo is what a pair's echoes amount to in a window. An honest machine gives
 // back exactly what it was sent, once, and fills a request with a pattern.
 type echo struct {

@@ -37,8 +37,8 @@ func Detector() detector.Detector {
 		Route: route,
 		New: func(entries int) detector.Memory {
 			return &memory{
-				zones: detector.NewTable[zoneKey, zone](entries),
-				lines: detector.NewTable[line, echo](entries),
+				zones: detector.NewTableBy[zoneKey, zone](entries, zoneKey.sum),
+				lines: detector.NewTableBy[line, echo](entries, line.sum),
 			}
 		},
 	}
@@ -65,6 +65,10 @@ func route(r testudo.Record) (uint64, bool) {
 type zoneKey struct {
 	domain string
 	server netip.Addr
+}
+
+func (k zoneKey) sum(h detector.Hash) detector.Hash {
+	return h.Addr(k.server).Text(k.domain)
 }
 
 func (k zoneKey) hash() uint64 {

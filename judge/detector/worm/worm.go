@@ -47,9 +47,9 @@ func Detector() detector.Detector {
 		},
 		New: func(entries int) detector.Memory {
 			return &memory{
-				actors: detector.NewTable[at, actor](max(1, entries)),
-				visits: detector.NewTable[at, visits](max(1, entries)),
-				lines:  detector.NewTable[door, line](max(1, entries/4)),
+				actors: detector.NewTableBy[at, actor](max(1, entries), at.sum),
+				visits: detector.NewTableBy[at, visits](max(1, entries), at.sum),
+				lines:  detector.NewTableBy[door, line](max(1, entries/4), door.sum),
 			}
 		},
 	}
@@ -76,6 +76,10 @@ type door struct {
 	port  uint16
 }
 
+func (k door) sum(h detector.Hash) detector.Hash {
+	return h.Word(uint64(k.port)<<8 | uint64(k.proto))
+}
+
 func doorOf(c *testudo.Conn) door { return door{c.ID.Proto, c.ID.Resp.Port()} }
 
 // String writes "tcp/445".
@@ -85,6 +89,10 @@ func (d door) String() string { return fmt.Sprintf("%s/%d", d.proto, d.port) }
 type at struct {
 	door
 	host netip.Addr
+}
+
+func (k at) sum(h detector.Hash) detector.Hash {
+	return k.door.sum(h.Addr(k.host))
 }
 
 // actor is a machine of ours that tries hosts at a door.
