@@ -24,7 +24,7 @@ func (d *Distinct) Add(h uint64) {
 func (d *Distinct) Count() int {
 	sum, zero := 0.0, 0
 	for _, r := range d {
-		sum += math.Ldexp(1, -int(r))
+		sum += math.Float64frombits((1023 - uint64(r)) << 52) // 2 to the power of -r
 		if r == 0 {
 			zero++
 		}

@@ -3,6 +3,7 @@ package flood
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/detector"
@@ -20,6 +21,9 @@ type gauge struct {
 	decided testudo.Time
 	claimed float64
 	toldAt  testudo.Time // when it was claimed last
+
+	looked   float64 // the peak when it was last asked whether it is a flood
+	lookedAt testudo.Time
 }
 
 // count counts one thing and returns how many there are in the window that ends
@@ -35,7 +39,7 @@ func (g *gauge) count(at testudo.Time, shift int, floor float64) (now float64, c
 			if g.claimed == 0 { // a flood is never usual
 				g.usual = max(before, g.peak, g.usual*0.999)
 			}
-			g.onset, g.peak, g.decided, g.claimed = at, 0, 0, 0
+			g.onset, g.peak, g.decided, g.claimed, g.looked = at, 0, 0, 0, 0
 		}
 		g.last = step
 	}
@@ -58,10 +62,19 @@ func (g *gauge) sum(step int64) (n float64) {
 	return n
 }
 
-// due tells whether a claim would say something new.
+// due tells whether a claim would say something new. What was just looked at
+// is not looked at again until it has grown, or a moment has passed.
 func (g *gauge) due(floor float64) bool {
-	return g.peak >= floor && (g.claimed == 0 || g.peak >= 2*g.claimed || g.until.Sub(g.toldAt) >= refresh)
+	if g.peak < floor || g.claimed > 0 && g.peak < 2*g.claimed && g.until.Sub(g.toldAt) < refresh ||
+		g.looked > 0 && g.peak < 1.125*g.looked && g.until.Sub(g.lookedAt) < moment {
+		return false
+	}
+	g.looked, g.lookedAt = g.peak, g.until
+	return true
 }
+
+// moment is short beside the second in which a flood is to be decided.
+const moment = 100 * time.Millisecond
 
 // told notes a claim.
 func (g *gauge) told(now testudo.Time) {
