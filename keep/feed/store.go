@@ -141,7 +141,7 @@ func (s *Store) Kept(name string) (Kept, error) {
 	return read, nil
 }
 
-// List returns what is kept of every source, by name.
+// List returns what is kept of every source that was ever tried, by name.
 func (s *Store) List() ([]Kept, error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -156,7 +156,9 @@ func (s *Store) List() ([]Kept, error) {
 		if err != nil {
 			return all, err
 		}
-		all = append(all, k)
+		if k.Tried != 0 {
+			all = append(all, k)
+		}
 	}
 	return all, nil
 }
