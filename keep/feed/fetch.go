@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -92,9 +93,9 @@ func (a *attempt) run(ctx context.Context) (Result, error) {
 	} else {
 		n.kept.Failure = err.Error()
 	}
-	if kept := a.stage.commit(&n.kept); kept != nil {
+	if failed := a.stage.commit(&n.kept); failed != nil {
 		a.stage.sweep(&a.old)
-		n.kept, n.changed, err = a.old, false, errors.Join(err, kept)
+		n.kept, n.changed, err = a.old, false, cmp.Or(err, failed)
 	}
 	return a.result(&n, err)
 }
@@ -149,10 +150,10 @@ func (a *attempt) same() bool {
 	return len(a.old.Files) > 0 && a.old.Address == a.address()
 }
 
-// address stands for the source's address, kind and signer in kept.json, so
-// that no key in it is written down.
+// address stands for the source's address and kind in kept.json, and for the
+// hash and signer asked of it; no key in it is written down.
 func (a *attempt) address() string {
-	sum := sha256.Sum256([]byte(a.src.URL + "\n" + a.src.kind() + "\n" + a.src.Signature.Key))
+	sum := sha256.Sum256([]byte(a.src.URL + "\n" + a.src.kind() + "\n" + strings.ToLower(a.src.SHA256) + "\n" + a.src.Signature.Key))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -265,7 +265,12 @@ func TestConditional(t *testing.T) {
 	}
 	src.URL += "?other" // no condition may rest on another address
 	mustFetch(t, s, src, thursday)
-	if want := []string{"", `"1"`, `"1"`, `"2"`, ""}; !slices.Equal(asked, want) {
+	src.SHA256 = sumOf(body) // nor on a copy of which less was asked
+	mustFetch(t, s, src, thursday)
+	if r := mustFetch(t, s, src, thursday); r.Why != "unchanged: the copy has the SHA-256 that was asked for" {
+		t.Errorf("%+v", r)
+	}
+	if want := []string{"", `"1"`, `"1"`, `"2"`, "", ""}; !slices.Equal(asked, want) {
 		t.Errorf("asked with %q, want %q", asked, want)
 	}
 }
@@ -358,10 +363,31 @@ func TestSecretStaysHome(t *testing.T) {
 	ca := write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: first.Certificate().Raw})))
 	for _, auth := range []Auth{{}, {Header: "X-Key"}, {User: "u"}} {
 		auth.SecretFile = write(t, "secret", "s3cret")
-		mustFetch(t, newStore(t), Source{Name: "test", URL: first.URL, CAFile: ca, Auth: auth}, monday)
+		mustFetch(t, newStore(t), Source{Name: "test", URL: first.URL + "?key=s3cret", CAFile: ca, Auth: auth}, monday)
 		if fmt.Sprint(got) == "" || strings.Contains(fmt.Sprint(got), "cret") || got.Get("Authorization") != "" {
 			t.Errorf("%+v: the other server was told %v", auth, got)
 		}
+	}
+}
+
+// TestDownhill holds that a source asked over http: is not led from https:
+// back to http: either.
+func TestDownhill(t *testing.T) {
+	var first *httptest.Server
+	upper := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, first.URL+"/list", http.StatusFound)
+	}))
+	t.Cleanup(upper.Close)
+	first = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/list" {
+			t.Error("we went down")
+		}
+		http.Redirect(w, r, upper.URL, http.StatusFound)
+	})
+	ca := write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: upper.Certificate().Raw})))
+	_, err := newStore(t).Fetch(context.Background(), Source{Name: "test", URL: first.URL, AllowHTTP: true, CAFile: ca}, monday)
+	if err == nil || !strings.Contains(err.Error(), "from https: to http:") {
+		t.Error(err)
 	}
 }
 

@@ -111,7 +111,7 @@ func authorities(path string) (*x509.CertPool, error) {
 }
 
 // redirect follows a few redirects, none from https: to http:, and takes our
-// secret to no other server.
+// secret to no other server, nor the address we came from, which may hold one.
 func (q *session) redirect(r *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return &fault{what: fmt.Sprintf("it redirects more than %d times", maxRedirects), do: "check the address"}
@@ -119,11 +119,17 @@ func (q *session) redirect(r *http.Request, via []*http.Request) error {
 	if err := q.permitted(r.URL); err != nil {
 		return err
 	}
+	if via[len(via)-1].URL.Scheme == "https" && r.URL.Scheme != "https" {
+		return errDown
+	}
+	r.Header.Del("Referer")
 	if !q.same(r.URL) {
 		r.Header.Del(q.secretHeader())
 	}
 	return nil
 }
+
+var errDown = &fault{what: "it sends us from https: to http:", do: "refused: anybody on the way could change the list"}
 
 // permitted reports why an address that the source named is not asked.
 func (q *session) permitted(u *url.URL) error {
@@ -131,7 +137,7 @@ func (q *session) permitted(u *url.URL) error {
 	case u.Scheme == "https", u.Scheme == "http" && q.base.Scheme == "http":
 		return nil
 	case u.Scheme == "http":
-		return &fault{what: "it sends us from https: to http:", do: "refused: anybody on the way could change the list"}
+		return errDown
 	}
 	return &fault{what: "it sends us to an address that is not https:"}
 }
