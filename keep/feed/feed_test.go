@@ -16,14 +16,14 @@ var (
 	thursday = monday.Add(3 * 24 * time.Hour)
 )
 
-// newStore returns a store that is soon out of patience.
+// newStore returns a store with patience for a busy machine.
 func newStore(t *testing.T) *Store {
 	t.Helper()
 	s, err := Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.limits = limits{connect: 5 * time.Second, firstByte: time.Second, stall: time.Second, whole: 20 * time.Second, parallel: 4}
+	s.limits = limits{connect: 20 * time.Second, firstByte: 20 * time.Second, stall: 20 * time.Second, whole: time.Minute, parallel: 4}
 	return s
 }
 
