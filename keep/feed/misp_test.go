@@ -132,3 +132,29 @@ func TestMISPWrong(t *testing.T) {
 		}
 	}
 }
+
+// TestMISPStopped holds that what came before a stop is kept, so that a large
+// folder on a slow line is done some day.
+func TestMISPStopped(t *testing.T) {
+	f := &folder{}
+	f.put(eventA, 1, eventB, 1, eventC, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if ctx.Err() == nil && strings.Contains(r.URL.Path, eventB) {
+			cancel()
+			wait(r)
+			return
+		}
+		f.serve(w, r)
+	})
+	s := newStore(t)
+	src := Source{Name: "test", Kind: KindMISP, URL: server.URL + "/feed/", AllowHTTP: true}
+	r, err := s.Fetch(ctx, src, monday)
+	want := "2 events could not be had, the first because stopped before it was done; they are asked for again next time; in use: the copy of 2026-11-02 12:00 UTC (just now, 1 file, 73 bytes)"
+	if err == nil || !strings.HasSuffix(err.Error(), want) || !r.Changed || !slices.Equal(names(r.Files), []string{"1+"}) {
+		t.Errorf("got  %v\nwant %s\n%+v", err, want, r)
+	}
+	if r = mustFetch(t, s, src, monday); !slices.Equal(names(r.Files), []string{"1", "2+", "3+"}) {
+		t.Errorf("%v", names(r.Files))
+	}
+}
