@@ -96,7 +96,7 @@ func titleOf(in *testudo.Incident) string {
 	if s.Address.IsValid() {
 		at = strings.TrimSpace(s.Address.Unmap().String() + " " + at)
 	}
-	title := fmt.Sprintf("%s: %s at %s", in.Kind, s.Role, at)
+	title := line(fmt.Sprintf("%s: %s at %s", in.Kind, s.Role, at))
 	if more := len(in.Servers) - 1; more > 0 {
 		title += fmt.Sprintf(" and %d more", more)
 	}
@@ -107,7 +107,7 @@ func titleOf(in *testudo.Incident) string {
 func serverItems(in *testudo.Incident, s testudo.NamedServer, o Options) (items []item) {
 	base := testudo.Indicator{
 		Source: o.Producer, TLP: o.Label, Confidence: percent(s.Confidence), First: in.First, Last: in.Last,
-		Note: fmt.Sprintf("%s in %s", s.Role, in.ID),
+		Note: line(fmt.Sprintf("%s in %s", s.Role, in.ID)),
 	}
 	if s.Shared {
 		base.Marks = testudo.MarkShared

@@ -286,7 +286,7 @@ func (b *bundle) infrastructure(in *testudo.Incident, s *testudo.NamedServer, at
 	}
 	o := object{
 		"created": created, "modified": modified, "first_seen": created, "last_seen": modified,
-		"name": string(s.Role) + " " + values[0], "infrastructure_types": []string{infrastructureType(s.Role)},
+		"name": line(string(s.Role)) + " " + values[0], "infrastructure_types": []string{infrastructureType(s.Role)},
 		"object_marking_refs": b.marking(b.p.o.Label),
 	}
 	if s.Shared {
