@@ -2,6 +2,15 @@ package testudo
 
 import "time"
 
+// Heartbeat is a sensor's word that it recorded a link for a while.
+type Heartbeat struct {
+	Sensor, Link string
+	Span
+	Packets int64
+	Lost    []Shed // packets not recorded meanwhile, by cause
+	End     string // why it ended where it says: "sensor stopped"
+}
+
 // Coverage is how much of a period was recorded. Every answer about the past
 // has one.
 type Coverage struct {
