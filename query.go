@@ -13,8 +13,10 @@ type Query struct {
 	Limit    int // of records given, 0 for all
 }
 
-// A Term is a condition on a field.
+// A Term is a condition on a field. A record without the field answers neither
+// the term nor, with Not, its opposite.
 type Term struct {
+	Not   bool   // the condition must not hold, of a list for none of its values
 	Field string // a Zeek name ("id.resp_h", "query"), or one of the words below
 	Op    TermOp
 	Text  string       // the value as written, in the field's own form
@@ -38,6 +40,7 @@ const (
 	AnyAddress = "address" // either end, an answer of DNS
 	AnyName    = "name"    // query, server_name, host, a certificate's names
 	AnyPrint   = "print"   // ja3, ja3s, ja4, hassh, a certificate's hash
+	AnySize    = "bytes"   // orig_bytes, resp_bytes: what either end sent
 )
 
 // Values are many values looked for at once, as of a list of indicators.
