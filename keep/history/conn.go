@@ -13,7 +13,7 @@ import (
 // follows from another column is kept as the difference, which is nearly
 // always 0: what was reported earlier instead of what came since, headers
 // instead of headers and payload, and how far a mean is from that of all
-// bytes. Statistics of bursts are kept to seven digits.
+// bytes. Statistics of bursts are kept to five digits.
 func connLayout() *Layout {
 	l := layoutOf(new(testudo.Conn), "")
 	for i := range l.Columns {

@@ -56,7 +56,7 @@ type Column struct {
 	Role Role
 	Time bool // microseconds; seconds in queries
 
-	Short bool // a float that is kept to seven digits
+	Short bool // a float that is kept to five digits
 
 	get func(reflect.Value, *Cell)
 	set func(reflect.Value, *Cell) // nil where the value follows from others

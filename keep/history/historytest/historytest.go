@@ -157,8 +157,8 @@ func same(t *testing.T, path string, want, got reflect.Value) {
 		return
 	}
 	if want.CanFloat() {
-		// Statistics of bursts are kept to seven digits, of which arithmetic takes one.
-		if d := math.Abs(want.Float() - got.Float()); d > 1e-6*math.Abs(want.Float()) {
+		// Statistics of bursts are kept to five digits.
+		if d := math.Abs(want.Float() - got.Float()); d > 2e-5*math.Abs(want.Float()) {
 			t.Errorf("%s: got %v, want %v", path, got.Float(), want.Float())
 		}
 		return

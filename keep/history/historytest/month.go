@@ -85,6 +85,9 @@ func (m *Month) conn(rng *rand.Rand, zipf *rand.Zipf, t testudo.Time, host int) 
 	case kind < 45:
 		inside(byte(2+rng.IntN(2)), 53, testudo.UDP)
 		m.datagram(rng, c, "dns", 30+rng.IntN(30), 50+rng.IntN(200), 20e6)
+		if rng.IntN(4) != 0 {
+			break // the month is about conns; a share of the rest will do
+		}
 		p := m.places[zipf.Uint64()]
 		records = append(records, &testudo.DNS{Meta: c.Meta, TransID: uint16(rng.Uint32()), RTT: c.Duration, Query: p.name,
 			QClass: 1, QClassName: "C_INTERNET", QType: 1, QTypeName: "A", RCodeName: "NOERROR", RD: true, RA: true, Answered: true,
@@ -103,6 +106,9 @@ func (m *Month) conn(rng *rand.Rand, zipf *rand.Zipf, t testudo.Time, host int) 
 		p := m.places[zipf.Uint64()]
 		c.ID.Resp, c.ID.Proto = netip.AddrPortFrom(p.addr, 443), testudo.TCP
 		m.stream(rng, c, "ssl", 6.5, p.size)
+		if rng.IntN(4) != 0 {
+			break
+		}
 		records = append(records, &testudo.TLS{Meta: c.Meta, Version: "TLSv13", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: p.name,
 			Established: true, JA3: fmt.Sprintf("%032x", host%40), JA4: fmt.Sprintf("t13d1516h2_%012x_%012x", host%40, host%13), ClientHello: true, ServerHello: true})
 	}

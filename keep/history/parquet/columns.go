@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
@@ -73,12 +74,12 @@ func config(s *parquet.Schema, l *history.Layout) []parquet.WriterOption {
 	var blooms []parquet.BloomFilterColumn
 	for i := range l.Columns {
 		if l.Columns[i].Role&(history.Address|history.Name|history.Print) != 0 {
-			blooms = append(blooms, parquet.SplitBlockFilter(10, l.Columns[i].Name))
+			blooms = append(blooms, parquet.SplitBlockFilter(8, l.Columns[i].Name))
 		}
 	}
 	return []parquet.WriterOption{
 		s, parquet.Compression(&parquet.Zstd), parquet.BloomFilters(blooms...),
-		parquet.PageBufferSize(64 << 20), parquet.DataPageStatistics(false),
+		parquet.PageBufferSize(64 << 10), parquet.DataPageStatistics(false),
 		parquet.CreatedBy("testudo", "1", ""), parquet.KeyValueMetadata("testudo.format", "1"),
 	}
 }
@@ -90,7 +91,7 @@ func valuesOf(values []parquet.Value, c *history.Column, x *history.Cell, place 
 		return append(values, textValue(x.Text).Level(0, 0, place))
 	case history.Float:
 		if c.Short {
-			return append(values, parquet.FloatValue(float32(x.Float)).Level(0, 0, place))
+			return append(values, parquet.FloatValue(fiveDigits(x.Float)).Level(0, 0, place))
 		}
 		return append(values, parquet.DoubleValue(x.Float).Level(0, 0, place))
 	case history.Bool:
@@ -118,4 +119,13 @@ func valuesOf(values []parquet.Value, c *history.Column, x *history.Cell, place 
 // textValue returns s as a value without copying it; nothing writes to it.
 func textValue(s string) parquet.Value {
 	return parquet.ByteArrayValue(unsafe.Slice(unsafe.StringData(s), len(s)))
+}
+
+// fiveDigits rounds to 16 bits of mantissa, so that a third byte is nothing.
+func fiveDigits(x float64) float32 {
+	b := math.Float32bits(float32(x))
+	if b&0x7f800000 == 0x7f800000 {
+		return float32(x)
+	}
+	return math.Float32frombits((b + 0x80) &^ 0xff)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,30 +65,51 @@ func TestMonth(t *testing.T) {
 	ask(t, s, "50,000 indicators", time.Minute, testudo.Query{Values: many})
 }
 
-// writeMonth appends the hours that are not there yet.
+// writeMonth writes the files of the hours that are not there yet, as Maintain
+// does, by two at a time.
 func writeMonth(t *testing.T, s *Store, m *historytest.Month) {
-	ctx, began := context.Background(), time.Now()
-	var peak uint64
-	for h := range *hours {
-		if p := s.parts[fmt.Sprintf("month-%d", h)]; p != nil {
-			continue
-		}
-		records := m.Hour(h)
-		at := historytest.MonthStart.Add(time.Duration(h+1) * time.Hour)
-		for i := 0; i < len(records); i += 20_000 {
-			in := history.Ingest{ID: fmt.Sprintf("month-%d", h), Part: int64(i), At: at}
-			if err := s.Append(ctx, in, records[i:min(i+20_000, len(records))]); err != nil {
-				t.Fatal(err)
+	began := time.Now()
+	next := make(chan int)
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			for h := range next {
+				if err := writeHour(s, m, h); err != nil {
+					t.Error(err)
+				}
 			}
-		}
-		if _, err := s.Maintain(ctx, at, history.Policy{}); err != nil {
-			t.Fatal(err)
-		}
-		var mem runtime.MemStats
-		runtime.ReadMemStats(&mem)
-		peak = max(peak, mem.HeapSys)
+		})
 	}
-	t.Logf("written in %s, heap %d MB at most", time.Since(began).Round(time.Second), peak>>20)
+	for h := range *hours {
+		if s.parts[fmt.Sprintf("month-%d", h)] == nil {
+			next <- h
+		}
+	}
+	close(next)
+	all.Wait()
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	t.Logf("written in %s, heap %d MB at most", time.Since(began).Round(time.Second), mem.HeapSys>>20)
+}
+
+func writeHour(s *Store, m *historytest.Month, h int) error {
+	batches := map[place]*batch{}
+	at := int64(historytest.MonthStart.Add(time.Duration(h+1) * time.Hour))
+	for _, r := range m.Hour(h) {
+		k := place{log: r.Log(), hour: hourOf(r.Base().Time)}
+		if batches[k] == nil {
+			batches[k] = &batch{layout: history.LayoutOf(r.Log()), minAt: at, maxAt: at}
+		}
+		batches[k].records = append(batches[k].records, r)
+	}
+	w := &work{Store: s, ctx: context.Background(), report: &history.Report{}}
+	files, err := w.write(batches)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.commit(change{Add: files, Parts: map[string]parts{fmt.Sprintf("month-%d", h): {Ranges: [][2]int64{{0, 0}}, At: at}}})
 }
 
 // sizes sums up the files of conns, and the bytes of all.
