@@ -21,6 +21,9 @@ type Pair struct {
 	Key  []byte // with the names of the objects around it and dots
 	Raw  []byte // a string's inside, a literal, or an array's inside
 	Sort byte   // '"' string, '[' array, '0' number or literal
+	// Name is the key's number among those that the Object has met, the same
+	// for the same key; 0 for none.
+	Name int
 }
 
 // Object takes one line of JSON apart without understanding it.
