@@ -22,6 +22,26 @@ func Scan(b []byte, x, y byte) int {
 	return i
 }
 
+// Places appends to places where c stands in b, and stops soon after there are
+// more than most of them.
+func Places(places []int, b []byte, c byte, most int) []int {
+	i := 0
+	for ; i+8 <= len(b) && len(places) <= most; i += 8 {
+		word := binary.LittleEndian.Uint64(b[i:]) ^ ones*uint64(c)
+		// Exact for all bytes, other than zeros.
+		found := ^(word&(0x7f*ones) + 0x7f*ones | word | 0x7f*ones)
+		for ; found != 0; found &= found - 1 {
+			places = append(places, i+bits.TrailingZeros64(found)/8)
+		}
+	}
+	for ; i < len(b) && len(places) <= most; i++ {
+		if b[i] == c {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
 // ones times a byte has that byte eight times.
 const ones = 0x0101010101010101
 

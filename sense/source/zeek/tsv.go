@@ -76,6 +76,7 @@ type table struct {
 	form    *form
 	columns []column // of form
 	failed  int      // the one whose value could not be read last
+	ends    []int    // of a line's values but the last
 	scratch []byte
 	items   [][]byte
 }
@@ -91,12 +92,16 @@ func (d *table) begin(r *row) {
 // line fills a row, which has begun, from one line of values.
 func (d *table) line(line []byte) error {
 	escaped := bytes.IndexByte(line, '\\') >= 0
+	d.cut(line)
+	start := 0
 	for i := range d.columns {
-		value, rest, more := d.next(line)
-		if more != (i+1 < len(d.columns)) {
+		if (i < len(d.ends)) != (i+1 < len(d.columns)) {
 			return errColumns
 		}
-		line = rest
+		value := line[start:]
+		if i < len(d.ends) {
+			value, start = line[start:d.ends[i]], d.ends[i]+len(d.separator)
+		}
 		c := &d.columns[i]
 		if c.one == nil && c.list == nil || bytes.Equal(value, d.unset) {
 			continue
@@ -121,16 +126,20 @@ func (d *table) line(line []byte) error {
 	return nil
 }
 
-// next cuts the first value off a line.
-func (d *table) next(line []byte) (value, rest []byte, more bool) {
-	if len(d.separator) != 1 {
-		return bytes.Cut(line, d.separator)
+// cut notes where the values of a line end, but for the last.
+func (d *table) cut(line []byte) {
+	if d.ends = d.ends[:0]; len(d.separator) == 1 {
+		d.ends = logs.Places(d.ends, line, d.separator[0], len(d.columns))
+		return
 	}
-	end := logs.Scan(line, d.separator[0], d.separator[0])
-	if end == len(line) {
-		return line, nil, false
+	for start := 0; len(d.ends) <= len(d.columns); {
+		n := bytes.Index(line[start:], d.separator)
+		if n < 0 {
+			return
+		}
+		d.ends = append(d.ends, start+n)
+		start += n + len(d.separator)
 	}
-	return line[:end], line[end+1:], true
 }
 
 // split takes a set or vector apart. The elements are valid until the next
