@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"iter"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -21,11 +22,15 @@ type Pair struct {
 	Key  []byte // with the names of the objects around it and dots
 	Raw  []byte // a string's inside, a literal, or an array's inside
 	Sort byte   // '"' string, '[' array, '0' number or literal
+	// Name is the key's number among those that the Object has met, the same
+	// for the same key; 0 for none.
+	Name int
 }
 
 // Object takes one line of JSON apart without understanding it.
 type Object struct {
 	Pairs   []Pair
+	order   []name // as objects have had their fields
 	names   []byte // joined keys of nested objects
 	scratch []byte
 	items   [][]byte
@@ -46,12 +51,9 @@ func (o *Object) members(b, prefix []byte, depth int) ([]byte, bool) {
 	if b = SkipSpace(b[1:]); len(b) > 0 && b[0] == '}' {
 		return b[1:], true
 	}
-	for {
-		key, rest, ok := cutString(b)
+	for at := 0; ; {
+		key, number, rest, ok := o.key(b, &at, prefix == nil)
 		if !ok || len(o.Pairs) == MaxPairs {
-			return nil, false
-		}
-		if b = SkipSpace(rest); len(b) == 0 || b[0] != ':' {
 			return nil, false
 		}
 		if prefix != nil {
@@ -62,11 +64,11 @@ func (o *Object) members(b, prefix []byte, depth int) ([]byte, bool) {
 			o.names = append(append(append(o.names, prefix...), '.'), key...)
 			key = o.names[start:len(o.names):len(o.names)]
 		}
-		b = SkipSpace(b[1:])
+		b = SkipSpace(rest)
 		if len(b) > 0 && b[0] == '{' {
 			b, ok = o.members(b, key, depth+1)
 		} else {
-			p := Pair{Key: key}
+			p := Pair{Key: key, Name: number}
 			if p.Raw, p.Sort, b, ok = cutValue(b, depth+1); ok {
 				o.Pairs = append(o.Pairs, p)
 			}
@@ -82,6 +84,59 @@ func (o *Object) members(b, prefix []byte, depth int) ([]byte, bool) {
 		}
 		b = SkipSpace(b[1:])
 	}
+}
+
+// name is a key as it stands before its value, with quotes and colon.
+type name struct {
+	text   string
+	number int // among all names, in the order in which they were met
+}
+
+const (
+	// maxNames bounds the names that are remembered, maxName their length.
+	maxNames, maxName = 128, 64
+	// leap is how many fields an object may leave out at once before the
+	// next is looked up.
+	leap = 8
+)
+
+// key cuts a key and its colon off b and returns the number of its name.
+// Writers keep one order and leave fields out: the key is looked for where at
+// points to in the order of earlier objects. Only outer names are remembered.
+func (o *Object) key(b []byte, at *int, outer bool) (key []byte, number int, rest []byte, ok bool) {
+	if outer {
+		for i := *at; i < len(o.order) && i < *at+leap; i++ {
+			if n := &o.order[i]; len(b) >= len(n.text) && string(b[:len(n.text)]) == n.text {
+				*at = i + 1
+				return b[1 : len(n.text)-2], n.number, b[len(n.text):], true
+			}
+		}
+	}
+	key, rest, ok = cutString(b)
+	if rest = SkipSpace(rest); !ok || len(rest) == 0 || rest[0] != ':' {
+		return nil, 0, nil, false
+	}
+	if outer {
+		number = o.number(key, at)
+	}
+	return key, number, rest[1:], true
+}
+
+// number returns the number of a name that is not next, 0 for none, and
+// remembers one that is new.
+func (o *Object) number(key []byte, at *int) int {
+	for i := range o.order {
+		if text := o.order[i].text; text[1:len(text)-2] == string(key) {
+			return o.order[i].number
+		}
+	}
+	n := len(o.order) + 1
+	if n > maxNames || len(key) > maxName {
+		return 0
+	}
+	o.order = slices.Insert(o.order, *at, name{`"` + string(key) + `":`, n})
+	*at++
+	return n
 }
 
 // cutValue cuts a string, number, literal or array off b.
@@ -101,11 +156,19 @@ func cutValue(b []byte, depth int) (raw []byte, sort byte, rest []byte, ok bool)
 		return b[1 : len(b)-len(rest)-1], '[', rest, true
 	}
 	i := 0
-	for i < len(b) && (isDigit(b[i]) || b[i] >= 'a' && b[i] <= 'z' || b[i] == '-' || b[i] == '+' || b[i] == '.' || b[i] == 'E') {
+	for i < len(b) && plain[b[i]] {
 		i++
 	}
 	return b[:i], '0', b[i:], i > 0
 }
+
+// plain are the characters of numbers and literals.
+var plain = func() (t [256]bool) {
+	for _, c := range []byte("0123456789abcdefghijklmnopqrstuvwxyz-+.E") {
+		t[c] = true
+	}
+	return t
+}()
 
 // skipArray returns what follows the array at the start of b.
 func skipArray(b []byte, depth int) ([]byte, bool) {
@@ -168,11 +231,9 @@ func cutString(b []byte) (inside, rest []byte, ok bool) {
 	if len(b) == 0 || b[0] != '"' {
 		return nil, nil, false
 	}
-	for i := 1; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
+	for i := 1; i < len(b); i += 2 {
+		i += Scan(b[i:], '"', '\\')
+		if i < len(b) && b[i] == '"' {
 			return b[1:i], b[i+1:], true
 		}
 	}

@@ -37,18 +37,20 @@ func Seconds(b []byte) (int64, error) {
 	for ; i < len(b) && isDigit(b[i]); i++ {
 		sec = min(sec*10+int64(b[i]-'0'), MaxSeconds)
 	}
-	digits, ns, rounded := i-start, int64(0), false
+	digits, ns := i-start, int64(0)
 	if i < len(b) && b[i] == '.' {
 		i++
-		for unit := int64(1e9); i < len(b) && isDigit(b[i]); i++ {
-			switch unit /= 10; {
-			case unit > 0:
-				ns += int64(b[i]-'0') * unit
-			case !rounded:
-				rounded = true
+		point := i
+		for ; i < len(b) && isDigit(b[i]); i++ {
+			if i < point+9 {
+				ns = ns*10 + int64(b[i]-'0')
+			} else if i == point+9 {
 				ns += int64(b[i]-'0') / 5 // to the nearest
 			}
-			digits++
+		}
+		digits += i - point
+		for places := i - point; places < 9; places++ {
+			ns *= 10
 		}
 	}
 	if i < len(b) || digits == 0 {
@@ -83,10 +85,12 @@ func ParseTime(b []byte) (testudo.Time, error) {
 		}
 		return testudo.TimeOf(t), nil
 	}
-	if n, err := ParseInt(b); err == nil && n > minMillis && n < maxMillis {
-		return testudo.Time(n * 1e6), nil
-	}
 	ns, err := Seconds(b)
+	if ns >= MaxSeconds*1e9 {
+		if n, err := ParseInt(b); err == nil && n > minMillis && n < maxMillis {
+			return testudo.Time(n * 1e6), nil
+		}
+	}
 	return testudo.Time(ns), err
 }
 
@@ -245,24 +249,23 @@ func ownUID(b []byte) (testudo.UID, bool) {
 	}
 	var u uint64
 	for _, c := range b[1:] {
-		var d uint64
-		switch {
-		case isDigit(c):
-			d = uint64(c - '0')
-		case c >= 'A' && c <= 'Z':
-			d = uint64(c-'A') + 10
-		case c >= 'a' && c <= 'z':
-			d = uint64(c-'a') + 36
-		default:
+		d := uint64(digits62[c])
+		if d == 0 || u > (math.MaxUint64-d+1)/62 {
 			return 0, false
 		}
-		if u > (math.MaxUint64-d)/62 {
-			return 0, false
-		}
-		u = u*62 + d
+		u = u*62 + d - 1
 	}
 	return testudo.UID(u), u != 0
 }
+
+// digits62 is one more than a digit's value to the base 62, 0 for none: with
+// a table the processor has no digit's kind to guess.
+var digits62 = func() (t [256]uint8) {
+	for i, c := range []byte("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
+		t[c] = uint8(i) + 1
+	}
+	return t
+}()
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 

@@ -52,17 +52,18 @@ const (
 // that came in order stand in a run, the others in a heap.
 type ahead struct {
 	run    []Entry
-	first  int     // of run that was not handed out
-	late   []*slot // a heap
-	spare  []*slot
+	first  int    // of run that was not handed out
+	late   []slot // a heap
+	spare  []*Entry
 	weight int
 	number int // of the last entry
 }
 
-// slot is an entry of the heap: what is moved stays small.
+// slot is a place of the heap. What is moved and compared stays small.
 type slot struct {
-	Entry
+	at     testudo.Time // when the entry was written
 	number int
+	entry  *Entry
 }
 
 func (a *ahead) len() int { return len(a.run) - a.first + len(a.late) }
@@ -73,14 +74,14 @@ func (a *ahead) full() bool { return a.len() >= window || a.weight >= maxWeight 
 // next returns when the first entry was written; there must be one.
 func (a *ahead) next() testudo.Time {
 	if a.lateFirst() {
-		return a.late[0].Written
+		return a.late[0].at
 	}
 	return a.run[a.first].Written
 }
 
 // lateFirst says that the next entry is one of the heap.
 func (a *ahead) lateFirst() bool {
-	return len(a.late) > 0 && (a.first == len(a.run) || a.late[0].Written < a.run[a.first].Written)
+	return len(a.late) > 0 && (a.first == len(a.run) || a.late[0].at < a.run[a.first].Written)
 }
 
 func (a *ahead) push(e *Entry) {
@@ -98,23 +99,23 @@ func (a *ahead) push(e *Entry) {
 		a.run = append(a.run, *e)
 		return
 	}
-	var s *slot
+	var late *Entry
 	if n := len(a.spare); n > 0 {
-		s, a.spare = a.spare[n-1], a.spare[:n-1]
+		late, a.spare = a.spare[n-1], a.spare[:n-1]
 	} else {
-		s = &slot{}
+		late = &Entry{}
 	}
-	s.Entry, s.number = *e, a.number
-	a.up(s)
+	*late = *e
+	a.up(slot{e.Written, a.number, late})
 }
 
 // pop returns the first entry; there must be one.
 func (a *ahead) pop() (e Entry) {
 	if a.lateFirst() {
-		s := a.late[0]
+		late := a.late[0].entry
 		a.down()
-		e, s.Entry = s.Entry, Entry{}
-		a.spare = append(a.spare, s)
+		e, *late = *late, Entry{}
+		a.spare = append(a.spare, late)
 	} else {
 		e, a.run[a.first] = a.run[a.first], Entry{}
 		a.first++
@@ -124,15 +125,15 @@ func (a *ahead) pop() (e Entry) {
 }
 
 func (s *slot) before(t *slot) bool {
-	return s.Written < t.Written || s.Written == t.Written && s.number < t.number
+	return s.at < t.at || s.at == t.at && s.number < t.number
 }
 
-func (a *ahead) up(s *slot) {
+func (a *ahead) up(s slot) {
 	a.late = append(a.late, s)
 	i := len(a.late) - 1
 	for ; i > 0; i = (i - 1) / 2 {
 		parent := a.late[(i-1)/2]
-		if !s.before(parent) {
+		if !s.before(&parent) {
 			break
 		}
 		a.late[i] = parent
@@ -144,14 +145,14 @@ func (a *ahead) up(s *slot) {
 func (a *ahead) down() {
 	n := len(a.late) - 1
 	s := a.late[n]
-	a.late[n] = nil
+	a.late[n] = slot{}
 	a.late = a.late[:n]
 	i := 0
 	for child := 1; child < n; child = 2*i + 1 {
-		if child+1 < n && a.late[child+1].before(a.late[child]) {
+		if child+1 < n && a.late[child+1].before(&a.late[child]) {
 			child++
 		}
-		if !a.late[child].before(s) {
+		if !a.late[child].before(&s) {
 			break
 		}
 		a.late[i] = a.late[child]

@@ -10,21 +10,22 @@ import (
 )
 
 // finish completes the record with what follows from Zeek's columns and
-// returns it, or an error if it lacks what a record of its kind must have.
+// returns a copy, or an error if it lacks what a record of its kind must have.
 func (r *row) finish() (logs.Entry, error) {
 	if !r.timed {
 		return logs.Entry{}, errTime
 	}
+	base := r.record.Base()
 	if r.orig.IsValid() {
-		r.base.ID.Orig = netip.AddrPortFrom(r.orig, r.origPort)
+		base.ID.Orig = netip.AddrPortFrom(r.orig, r.origPort)
 	}
 	if r.resp.IsValid() {
-		r.base.ID.Resp = netip.AddrPortFrom(r.resp, r.respPort)
+		base.ID.Resp = netip.AddrPortFrom(r.resp, r.respPort)
 	}
-	if r.base.ID.Proto == testudo.ICMP && r.orig.Is6() {
-		r.base.ID.Proto = testudo.ICMPv6
+	if base.ID.Proto == testudo.ICMP && r.orig.Is6() {
+		base.ID.Proto = testudo.ICMPv6
 	}
-	e := logs.Entry{Record: r.record, Written: r.base.Time}
+	e := logs.Entry{Written: base.Time}
 	paired := true // the record needs both ends
 	switch rec := r.record.(type) {
 	case *testudo.Conn:
@@ -56,12 +57,13 @@ func (r *row) finish() (logs.Entry, error) {
 	case *testudo.Weird:
 		paired = false
 	}
-	if paired && !(r.base.ID.Orig.IsValid() && r.base.ID.Resp.IsValid()) {
+	if paired && !(base.ID.Orig.IsValid() && base.ID.Resp.IsValid()) {
 		return logs.Entry{}, errEnds
 	}
 	if r.written != 0 {
 		e.Written = r.written
 	}
+	e.Record = r.copy()
 	return e, nil
 }
 

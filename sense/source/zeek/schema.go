@@ -1,121 +1,71 @@
 package zeek
 
 import (
-	"net/netip"
+	"maps"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/testudo-shield/testudo"
 )
 
 // kind is one sort of log that becomes records.
 type kind struct {
-	path    string
-	proto   testudo.Proto // where the log does not say
-	typ     reflect.Type  // of the record's struct
-	slab    func() []testudo.Record
-	index   int // among all kinds
-	count   int // of all kinds
-	targets map[string]target
+	path  string
+	index int // among all kinds
 	// signs are sets of fields of which any one, complete, tells a JSON
 	// object to be of this kind.
 	signs [][]string
+	form  func(r *row) *form
 }
 
-// target is where a column's value goes.
-type target struct {
-	to    place
-	field int
+// form is a record that one parser fills in again and again, each column by a
+// function that knows its field, and of which it hands out copies.
+type form struct {
+	record  testudo.Record
+	columns map[string]column
+	named   []*column // of columns, by the number of a JSON object's name
+	clear   func()
+	copy    func() testudo.Record
 }
 
-// place is a target's sort.
-type place uint8
-
-// The first block is what all records share, the second what helps to derive
-// what Zeek does not log, the third a tagged field by its Go type.
-const (
-	nowhere place = iota
-	toTime
-	toWritten
-	toUID
-	toUIDs
-	toOrigAddr
-	toOrigPort
-	toRespAddr
-	toRespPort
-	toProto
-	toProtoNumber
-
-	toFileID
-	toChainIDs
-	toHandshake
-	toOrigHW
-	toRespHW
-	toFileNames
-
-	toString
-	toInt
-	toUint
-	toFloat
-	toBool
-	toBoolPointer
-	toAddr
-	toInterval
-	toTimeField
-	toStrings
-	toIntervals
-	toAddrs
-)
-
-// list says whether the place takes several values.
-func (p place) list() bool {
-	switch p {
-	case toUIDs, toChainIDs, toFileNames, toStrings, toIntervals, toAddrs:
-		return true
-	}
-	return false
+// column takes the value of one field of a line: one has it whole, list in
+// its elements, at least one. Without either the field is left aside.
+type column struct {
+	one  func(b []byte) error
+	list func(items [][]byte) error
 }
 
-// shared are the columns that mean the same in every log.
-func shared() map[string]target {
-	return map[string]target{
-		"ts":        {to: toTime},
-		"_write_ts": {to: toWritten},
-		"uid":       {to: toUID},
-		"uids":      {to: toUIDs},
-		"id.orig_h": {to: toOrigAddr}, "id_orig_h": {to: toOrigAddr},
-		"id.orig_p": {to: toOrigPort}, "id_orig_p": {to: toOrigPort},
-		"id.resp_h": {to: toRespAddr}, "id_resp_h": {to: toRespAddr},
-		"id.resp_p": {to: toRespPort}, "id_resp_p": {to: toRespPort},
-		"proto":    {to: toProto},
-		"ip_proto": {to: toProtoNumber},
-	}
-}
+// extra are a kind's own columns beside the tagged ones, which help to derive
+// what Zeek does not log.
+type extra func(r *row) map[string]column
 
 // kinds returns every log this package reads.
 func kinds() []*kind {
 	all := []*kind{
-		kindOf(&testudo.Conn{}, 0, nil, "conn_state"),
-		kindOf(&testudo.DNS{}, 0, nil, "qtype", "rcode trans_id", "query trans_id"),
-		kindOf(&testudo.HTTP{}, testudo.TCP, map[string]target{"resp_filenames": {to: toFileNames}},
-			"trans_depth uri", "trans_depth status_code", "trans_depth method"),
-		kindOf(&testudo.TLS{}, testudo.TCP, map[string]target{
-			"cert_chain_fuids": {to: toChainIDs}, "ssl_history": {to: toHandshake},
+		kindOf[testudo.Conn](0, nil, "conn_state"),
+		kindOf[testudo.DNS](0, nil, "qtype", "rcode trans_id", "query trans_id"),
+		kindOf[testudo.HTTP](testudo.TCP, func(r *row) map[string]column {
+			return map[string]column{"resp_filenames": r.first(&r.upload)}
+		}, "trans_depth uri", "trans_depth status_code", "trans_depth method"),
+		kindOf[testudo.TLS](testudo.TCP, func(r *row) map[string]column {
+			return map[string]column{"cert_chain_fuids": r.first(&r.chainID), "ssl_history": r.text(&r.handshake)}
 		}, "resumed established"),
-		kindOf(&testudo.X509{}, 0, map[string]target{"id": {to: toFileID}}, "certificate.serial"),
-		kindOf(&testudo.SSH{}, testudo.TCP, nil, "auth_attempts", "kex_alg"),
-		kindOf(&testudo.SMTP{}, testudo.TCP, nil, "trans_depth helo", "trans_depth mailfrom", "last_reply"),
-		kindOf(&testudo.FTP{}, testudo.TCP, nil, "command reply_code", "command user"),
-		kindOf(&testudo.DHCP{}, testudo.UDP, nil, "msg_types"),
-		kindOf(&testudo.NTP{}, testudo.UDP, nil, "ref_id", "stratum"),
-		kindOf(&testudo.QUIC{}, testudo.UDP, nil, "client_initial_dcid"),
-		kindOf(&testudo.ARP{}, 0, map[string]target{"orig_hw": {to: toOrigHW}, "resp_hw": {to: toRespHW}},
-			"operation src_mac"),
-		kindOf(&testudo.Weird{}, 0, nil, "name peer", "name notice", "name source"),
+		kindOf[testudo.X509](0, func(r *row) map[string]column {
+			return map[string]column{"id": r.text(&r.fileID)}
+		}, "certificate.serial"),
+		kindOf[testudo.SSH](testudo.TCP, nil, "auth_attempts", "kex_alg"),
+		kindOf[testudo.SMTP](testudo.TCP, nil, "trans_depth helo", "trans_depth mailfrom", "last_reply"),
+		kindOf[testudo.FTP](testudo.TCP, nil, "command reply_code", "command user"),
+		kindOf[testudo.DHCP](testudo.UDP, nil, "msg_types"),
+		kindOf[testudo.NTP](testudo.UDP, nil, "ref_id", "stratum"),
+		kindOf[testudo.QUIC](testudo.UDP, nil, "client_initial_dcid"),
+		kindOf[testudo.ARP](0, func(r *row) map[string]column {
+			return map[string]column{"orig_hw": r.text(&r.origHW), "resp_hw": r.text(&r.respHW)}
+		}, "operation src_mac"),
+		kindOf[testudo.Weird](0, nil, "name peer", "name notice", "name source"),
 	}
 	for i, k := range all {
-		k.index, k.count = i, len(all)
+		k.index = i
 	}
 	return all
 }
@@ -123,70 +73,38 @@ func kinds() []*kind {
 // slabSize is how many records are made at once.
 const slabSize = 16
 
-// kindOf derives from a record type's tags where each column goes.
+// kindOf derives from a record type's tags where each column goes. The
+// records are of proto where the log does not say.
 func kindOf[R any, P interface {
 	*R
 	testudo.Record
-}](r P, proto testudo.Proto, extra map[string]target, signs ...string) *kind {
-	k := describe(r, proto, extra, signs...)
-	k.slab = func() []testudo.Record {
-		made := make([]R, slabSize)
-		records := make([]testudo.Record, slabSize)
-		for i := range made {
-			records[i] = P(&made[i])
-		}
-		return records
-	}
-	return k
-}
-
-func describe(r testudo.Record, proto testudo.Proto, extra map[string]target, signs ...string) *kind {
-	k := &kind{path: r.Log(), proto: proto, typ: reflect.TypeOf(r).Elem(), targets: shared()}
-	for name, t := range extra {
-		k.targets[name] = t
-	}
+}](proto testudo.Proto, more extra, signs ...string) *kind {
+	k := &kind{path: P(nil).Log()}
 	for _, s := range signs {
 		k.signs = append(k.signs, strings.Fields(s))
 	}
-	for i := range k.typ.NumField() {
-		f := k.typ.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("log"), ",")
-		if p := placeOf(f.Type); name != "" && p != nowhere {
-			k.targets[name] = target{to: p, field: i}
+	k.form = func(r *row) *form {
+		var slab []R
+		record := P(new(R))
+		f := &form{record: record, columns: r.shared(record.Base())}
+		if more != nil {
+			maps.Copy(f.columns, more(r))
 		}
+		r.tagged(reflect.ValueOf(record).Elem(), f.columns)
+		f.clear = func() {
+			*record = *new(R)
+			record.Base().ID.Proto = proto
+		}
+		f.copy = func() testudo.Record {
+			if len(slab) == 0 {
+				slab = make([]R, slabSize)
+			}
+			made := &slab[0]
+			slab = slab[1:]
+			*made = *record
+			return P(made)
+		}
+		return f
 	}
 	return k
-}
-
-// placeOf tells how a field of type t is filled, nowhere if it cannot be.
-func placeOf(t reflect.Type) place {
-	switch t {
-	case reflect.TypeFor[netip.Addr]():
-		return toAddr
-	case reflect.TypeFor[time.Duration]():
-		return toInterval
-	case reflect.TypeFor[testudo.Time]():
-		return toTimeField
-	case reflect.TypeFor[*bool]():
-		return toBoolPointer
-	case reflect.TypeFor[[]string]():
-		return toStrings
-	case reflect.TypeFor[[]time.Duration]():
-		return toIntervals
-	case reflect.TypeFor[[]netip.Addr]():
-		return toAddrs
-	}
-	switch t.Kind() {
-	case reflect.String:
-		return toString
-	case reflect.Bool:
-		return toBool
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return toInt
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return toUint
-	case reflect.Float32, reflect.Float64:
-		return toFloat
-	}
-	return nowhere
 }

@@ -11,16 +11,12 @@ import (
 type dialect struct {
 	separator, set, empty, unset []byte
 	path                         string
-	columns                      []target
-	names                        string // of the columns, as #fields has them
-	failed                       int    // the column whose value could not be read last
-	kind                         *kind  // nil for a log that becomes no records
+	names                        []string // of the columns
+	kind                         *kind    // nil for a log that becomes no records
 	// fielded is set once #fields was read.
 	fielded bool
 	stem    *kind // what the file's name says, for a header without #path
 
-	scratch []byte
-	items   [][]byte
 }
 
 // maxColumns bounds the columns of a header.
@@ -64,47 +60,63 @@ func (d *dialect) directive(line []byte, kindNamed func(string) *kind) {
 
 // fields reads the names of the columns.
 func (d *dialect) fields(names []byte) {
-	d.fielded, d.names = true, string(names)
+	d.fielded = true
 	if d.path == "" {
 		d.kind = d.stem
 	}
-	d.columns = nil // the old ones may be in use
-	for more := true; more; {
-		var name []byte
-		if name, names, more = bytes.Cut(names, d.separator); len(d.columns) == maxColumns {
-			d.kind, d.columns = nil, nil
-			return
-		}
-		var t target
-		if d.kind != nil {
-			t = d.kind.targets[string(name)]
-		}
-		d.columns = append(d.columns, t)
+	d.names = strings.SplitN(string(names), string(d.separator), maxColumns+1) // the old ones may be in use
+	if len(d.names) > maxColumns {
+		d.kind = nil
 	}
 }
 
-// line fills r, which has begun, from one line of values.
-func (d *dialect) line(line []byte, r *row) error {
+// table reads lines of TSV under one header.
+type table struct {
+	dialect
+	form    *form
+	columns []column // of form
+	failed  int      // the one whose value could not be read last
+	ends    []int    // of a line's values but the last
+	scratch []byte
+	items   [][]byte
+}
+
+// begin makes the table ready to fill in forms of r.
+func (d *table) begin(r *row) {
+	d.form = r.formOf(d.kind)
+	for _, name := range d.names {
+		d.columns = append(d.columns, d.form.columns[name])
+	}
+}
+
+// line fills a row, which has begun, from one line of values.
+func (d *table) line(line []byte) error {
 	escaped := bytes.IndexByte(line, '\\') >= 0
+	d.cut(line)
+	start := 0
 	for i := range d.columns {
-		value, rest, more := d.next(line)
-		if more != (i+1 < len(d.columns)) {
+		if (i < len(d.ends)) != (i+1 < len(d.columns)) {
 			return errColumns
 		}
-		line = rest
-		t := d.columns[i]
-		if t.to == nowhere || bytes.Equal(value, d.unset) {
+		value := line[start:]
+		if i < len(d.ends) {
+			value, start = line[start:d.ends[i]], d.ends[i]+len(d.separator)
+		}
+		c := &d.columns[i]
+		if c.one == nil && c.list == nil || bytes.Equal(value, d.unset) {
 			continue
 		}
 		var err error
-		if t.to.list() {
-			err = r.setList(t, d.split(value))
+		if c.list != nil {
+			if items := d.split(value); len(items) > 0 {
+				err = c.list(items)
+			}
 		} else if !bytes.Equal(value, d.empty) {
 			if escaped && bytes.IndexByte(value, '\\') >= 0 {
 				d.scratch = logs.Unescape(d.scratch[:0], value)
 				value = d.scratch
 			}
-			err = r.set(t, value)
+			err = c.one(value)
 		}
 		if err != nil {
 			d.failed = i
@@ -114,30 +126,25 @@ func (d *dialect) line(line []byte, r *row) error {
 	return nil
 }
 
-// next cuts the first value off a line. Values are short: a loop beats a
-// search that has to be set up.
-func (d *dialect) next(line []byte) (value, rest []byte, more bool) {
-	if len(d.separator) != 1 {
-		return bytes.Cut(line, d.separator)
+// cut notes where the values of a line end, but for the last.
+func (d *table) cut(line []byte) {
+	if d.ends = d.ends[:0]; len(d.separator) == 1 {
+		d.ends = logs.Places(d.ends, line, d.separator[0], len(d.columns))
+		return
 	}
-	separator := d.separator[0]
-	for i, c := range line {
-		if c == separator {
-			return line[:i], line[i+1:], true
+	for start := 0; len(d.ends) <= len(d.columns); {
+		n := bytes.Index(line[start:], d.separator)
+		if n < 0 {
+			return
 		}
+		d.ends = append(d.ends, start+n)
+		start += n + len(d.separator)
 	}
-	return line, nil, false
-}
-
-// column names the column whose value could not be read last.
-func (d *dialect) column() string {
-	names := strings.Split(d.names, string(d.separator))
-	return names[min(d.failed, len(names)-1)]
 }
 
 // split takes a set or vector apart. The elements are valid until the next
 // call.
-func (d *dialect) split(value []byte) [][]byte {
+func (d *table) split(value []byte) [][]byte {
 	d.items, d.scratch = d.items[:0], d.scratch[:0]
 	if bytes.Equal(value, d.empty) {
 		return nil

@@ -90,15 +90,16 @@ func (h *header) Header(line []byte) bool {
 // Parser returns a reader of lines under the header as it is now.
 func (h *header) Parser() logs.Parser {
 	p := &parser{header: *h}
-	p.tsv.scratch, p.tsv.items = nil, nil
+	p.table.dialect = h.tsv
 	return p
 }
 
 // parser reads lines.
 type parser struct {
 	header
-	json logs.Object
-	row  row
+	table table
+	json  logs.Object
+	row   row
 }
 
 // What makes a line malformed beside a value that is not of its field's type.
@@ -126,7 +127,7 @@ func (p *parser) Parse(b []byte, w *logs.Words) (logs.Entry, error) {
 	if k == nil {
 		return logs.Entry{Aside: "other"}, nil
 	}
-	p.row.begin(k)
+	p.row.begin(p.row.formOf(k))
 	if key, err := p.row.object(&p.json); err != nil {
 		return logs.Entry{}, badValue(err, key)
 	}
@@ -141,12 +142,15 @@ func (p *parser) values(b []byte) (logs.Entry, error) {
 	if p.tsv.kind == nil {
 		return logs.Entry{Aside: "other"}, nil
 	}
-	p.row.begin(p.tsv.kind)
-	switch err := p.tsv.line(b, &p.row); {
+	if p.table.form == nil {
+		p.table.begin(&p.row)
+	}
+	p.row.begin(p.table.form)
+	switch err := p.table.line(b); {
 	case err == errColumns:
-		return logs.Entry{}, fmt.Errorf("%w, %d", err, len(p.tsv.columns))
+		return logs.Entry{}, fmt.Errorf("%w, %d", err, len(p.tsv.names))
 	case err != nil:
-		return logs.Entry{}, badValue(err, p.tsv.column())
+		return logs.Entry{}, badValue(err, p.tsv.names[p.table.failed])
 	}
 	return p.row.finish()
 }
