@@ -66,7 +66,7 @@ func (s *Set) Add(source string, r io.Reader) error {
 		if i := strings.IndexAny(line, " \t,;#"); i > 0 {
 			value, note = line[:i], strings.Trim(line[i:], " \t,;#")
 		}
-		if why := s.add(refang(value), origin{source, note}); why == accepted {
+		if why := s.add(Refang(value), origin{source, note}); why == accepted {
 			taken++
 		} else {
 			refused[why]++
@@ -124,16 +124,6 @@ func (r refusals) String() string {
 	return "refused " + strings.Join(parts, ", ")
 }
 
-// refang undoes what lists do to keep a value from being clicked on.
-func refang(v string) string {
-	v = strings.NewReplacer("[.]", ".", "(.)", ".", "[:]", ":", "[://]", "://").Replace(v)
-	v = strings.Trim(v, `"'`)
-	if scheme, rest, ok := strings.Cut(v, "://"); ok {
-		v = strings.Replace(strings.ToLower(scheme), "xx", "tt", 1) + "://" + rest
-	}
-	return v
-}
-
 func (s *Set) add(v string, o origin) verdict {
 	if a, err := netip.ParseAddr(v); err == nil {
 		return s.addAddr(a, o)
@@ -160,7 +150,7 @@ func (s *Set) add(v string, o origin) verdict {
 	}
 	name := strings.TrimPrefix(strings.Trim(strings.ToLower(withoutPort(v)), "."), "*.")
 	switch {
-	case !isName(name):
+	case !isName(name) || !strings.Contains(name, ".") || name[len(name)-2] == '.':
 		return prose
 	case !isDomain(name):
 		return suffix
@@ -188,20 +178,11 @@ func (s *Set) addURL(url string, o origin) verdict {
 	bare := withoutPort(host)
 	if a, err := netip.ParseAddr(strings.Trim(bare, "[]")); err == nil && !public(a) {
 		return private
-	} else if err != nil && !isName(bare) {
+	} else if err != nil && (!isName(bare) || !strings.Contains(bare, ".")) {
 		return prose
 	}
 	s.urls[host+"/"+path] = o
 	return accepted
-}
-
-// withoutPort cuts a port off a name or an address in brackets.
-func withoutPort(host string) string {
-	i := strings.LastIndexByte(host, ':')
-	if i > 0 && strings.Trim(host[i+1:], "0123456789") == "" && (strings.IndexByte(host, ':') == i || host[i-1] == ']') {
-		return host[:i]
-	}
-	return host
 }
 
 // reserved are networks that nobody on the Internet can have, beside those
@@ -258,26 +239,11 @@ func isPrint(v string) bool {
 // isDomain tells whether name can be blamed on one party: it is a name and no
 // public suffix.
 func isDomain(name string) bool {
-	if !isName(name) {
+	if !isName(name) || !strings.Contains(name, ".") || name[len(name)-2] == '.' {
 		return false
 	}
 	suffix, icann := publicsuffix.PublicSuffix(name)
 	return suffix != name || !icann && !strings.Contains(suffix, ".")
-}
-
-// isName tells whether name is a host's with a dot in it. A last label of one
-// letter or of digits is prose or a number.
-func isName(name string) bool {
-	if len(name) > 253 || !strings.Contains(name, ".") {
-		return false
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return false
-		}
-	}
-	last := name[strings.LastIndexByte(name, '.')+1:]
-	return len(last) > 1 && strings.Trim(last, "0123456789") != ""
 }
 
 // Match returns the indicators that r's observables hit.
