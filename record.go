@@ -95,12 +95,20 @@ type Context struct {
 	Hits []Hit
 }
 
-// A Hit is an indicator that matched an observable of a record.
+// A Hit is an indicator that matched an observable of a record: what a source
+// says of the value, not that the source is right.
 type Hit struct {
-	Value  string // the indicator as listed
-	Field  string // what matched: "resp", "query", "server_name"
-	Source string // the list it came from
-	Note   string // what the list says of it
+	Value      string        // the indicator in its one form; the prefix or the domain where a wider one matched
+	Type       IndicatorType // of the indicator
+	Field      string        // what matched: "resp", "query", "server_name"
+	Source     string        // the list, feed or event it came from
+	Note       string        // what the source says of it
+	Threats    []string      // groups, software and techniques the source names; shared, never changed
+	Listed     Time          // when the source last saw it bad, first where it says only that; 0 where it does not say
+	Confidence int           // 0 to 100 as the source says; -1 where it does not
+	TLP        TLP           // to whom it may be shown
+	Marks      Marks         // reasons not to act on it alone, at the record's time
+	More       int           // how many sources beyond those given list the value; on its last hit
 }
 
 // Weird is a protocol violation worth keeping. It is no sighting.
