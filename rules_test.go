@@ -24,7 +24,7 @@ var mayImport = []struct {
 }{
 	{".", nil, "the nouns depend on the standard library only"},
 	{"cmd/*", []string{"*", "*/*", "*/*/*", "*/*/*/*"}, "the command wires everything"},
-	{"shield", []string{"engine", "sense/*", "judge/*", "act/*", "keep/*", "tell/*", "drill"}, "the use cases carry results between the wings"},
+	{"shield", []string{"engine", "sense/*", "judge/*", "judge/intel/*", "act/*", "keep/*", "tell/*", "drill"}, "the use cases carry results between the wings"},
 	{"engine", []string{"sense/*", "judge/*"}, "the data plane joins sense and judge, and knows no leaf"},
 	{"sense/source/*", []string{"sense/source/logs"}, "what other sensors write comes in lines of text, read and followed alike"},
 	{"sense/flow", []string{"sense/packet", "sense/protocol"}, "flow runs protocols on packets"},

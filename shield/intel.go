@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/intel"
+	"github.com/testudo-shield/testudo/judge/intel/plain"
 )
 
 // LoadIntel reads plain lists of indicators from files and folders into s.
@@ -17,12 +19,12 @@ func (s *Settings) LoadIntel(paths []string) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	set, err := readLists("--intel", paths)
+	l, err := readLists("--intel", paths)
 	if err != nil {
 		return err
 	}
-	s.Match = set.Match
-	s.Lists = Lists{Lists: set.Lists(), Indicators: set.Len(), Refused: set.Refused}
+	s.Lists = Lists{Lists: l.files, Indicators: l.built.Len(), Refused: l.refused}
+	s.Match = l.built.Seal().Match
 	return nil
 }
 
@@ -32,19 +34,58 @@ func (s *Settings) LoadShared(paths []string) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	set, err := readLists("shared", paths)
+	l, err := readLists("shared", paths)
 	if err != nil {
 		return err
 	}
-	s.IsShared = set.Holds
+	s.IsShared = l.built.Seal().Holds
 	return nil
 }
 
-// readLists reads the lists at paths, files or folders, into one set.
-func readLists(option string, paths []string) (*intel.Set, error) {
-	set := intel.NewSet()
+// lists is what was read until now.
+type lists struct {
+	built          *intel.Builder
+	files, refused int
+}
+
+// errNone says that a list held no indicator at all.
+var errNone = errors.New("no line is an indicator that can be used")
+
+// read reads one list, which is told by the file's name.
+func (l *lists) read(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	source, taken, refused := filepath.Base(path), 0, 0
+	err = plain.Parse(source, f, func(ind testudo.Indicator) {
+		if l.built.Add(ind) == intel.Refused {
+			refused++
+			return
+		}
+		taken++
+	}, func(int, string) { refused++ })
+	l.refused += refused
+	if err != nil {
+		return err
+	}
+	if taken == 0 && refused > 0 {
+		lines := "1 line of prose or a bare word"
+		if refused > 1 {
+			lines = fmt.Sprintf("%d lines of prose or bare words", refused)
+		}
+		return fmt.Errorf("indicators %s: %w: refused %s; want a plain list, one indicator a line: an address, domain, URL or fingerprint", source, errNone, lines)
+	}
+	l.files++
+	return nil
+}
+
+// readLists reads the lists at paths, files or folders.
+func readLists(option string, paths []string) (*lists, error) {
+	l := &lists{built: intel.NewBuilder(nil)}
 	for _, path := range paths {
-		before, none := set.Lists(), error(nil)
+		before, none := l.files, error(nil)
 		err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
@@ -58,19 +99,14 @@ func readLists(option string, paths []string) (*intel.Set, error) {
 			if !d.Type().IsRegular() && p != path || d.IsDir() {
 				return nil
 			}
-			f, err := os.Open(p)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			err = set.Add(filepath.Base(p), f)
-			if p != path && errors.Is(err, intel.ErrNone) {
+			err = l.read(p)
+			if p != path && errors.Is(err, errNone) {
 				none = cmp.Or(none, err)
 				return nil // a page beside the lists
 			}
 			return err
 		})
-		if err == nil && set.Lists() == before {
+		if err == nil && l.files == before {
 			err = none
 		}
 		var pe *fs.PathError
@@ -83,5 +119,5 @@ func readLists(option string, paths []string) (*intel.Set, error) {
 			return nil, fmt.Errorf("%s %s: %w", option, path, err)
 		}
 	}
-	return set, nil
+	return l, nil
 }

@@ -165,7 +165,7 @@ func TestLoadIntel(t *testing.T) {
 	if err := s.LoadIntel([]string{filepath.Join(dir, "lists")}); err != nil {
 		t.Fatal(err)
 	}
-	if s.Lists.Lists != 2 || s.Lists.Indicators != 2 {
+	if s.Lists.Lists != 2 || s.Lists.Indicators != 3 {
 		t.Errorf("%+v", s.Lists)
 	}
 	if hits := s.Match(&testudo.DNS{Query: "www.spy.example"}); len(hits) != 1 || hits[0].Source != "a.txt" {
@@ -179,9 +179,16 @@ func TestLoadIntel(t *testing.T) {
 	if err := s.LoadIntel([]string{filepath.Join(dir, "none.txt")}); err == nil || strings.Contains(err.Error(), "stat") {
 		t.Errorf("a missing list: %v", err)
 	}
-	refused := write(t, map[string][]byte{"lists/a.txt": []byte("10.0.0.1\n")})
-	if err := s.LoadIntel([]string{refused}); err == nil || !strings.Contains(err.Error(), "1 private") {
+	refused := write(t, map[string][]byte{"lists/a.txt": []byte("Dear reader,\n")})
+	if err := s.LoadIntel([]string{refused}); err == nil || !strings.Contains(err.Error(), "1 line of prose") {
 		t.Errorf("a folder of nothing usable: %v", err)
+	}
+	if err := s.LoadIntel([]string{filepath.Join(dir, "lists")}); err != nil {
+		t.Fatal(err)
+	}
+	own := &testudo.DNS{Query: "x.example", Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, 1})}}
+	if hits := s.Match(own); len(hits) != 1 || hits[0].Marks != testudo.MarkPrivate {
+		t.Errorf("a private address on a list: %+v", hits)
 	}
 	var none Settings
 	if err := none.LoadIntel(nil); err != nil || none.Match != nil {

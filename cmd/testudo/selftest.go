@@ -95,7 +95,7 @@ func selftest(ctx context.Context, c config) (outcome, error) {
 // oneIndicator is the list that the exercise brings.
 func oneIndicator(r testudo.Record) []testudo.Hit {
 	if c, ok := r.(*testudo.Conn); ok && c.ID.Resp.Addr().String() == listed {
-		return []testudo.Hit{{Field: "resp", Value: listed, Source: "self-test"}}
+		return []testudo.Hit{{Field: "resp", Value: listed, Source: "self-test", Confidence: -1}}
 	}
 	return nil
 }

@@ -1,342 +1,257 @@
 // Package intel holds indicators and finds them in records. A hit annotates:
-// it says that a list names the value, never that the list is right. Lists
-// are dirty, so what cannot be an indicator (a private address, a public
-// suffix, a line of prose) is refused and counted.
+// it says that a source names the value, never that the source is right.
+// Lists are dirty and rot, so what cannot be blamed on one party (a private
+// address, a public suffix, a well-known name) is taken with a mark, and each
+// hit says when the source saw it. Each format of lists has a folder below.
 package intel
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
-	"io"
+	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
 
-	"golang.org/x/net/publicsuffix"
-
 	"github.com/testudo-shield/testudo"
 )
 
-// Set is indicators of several lists, ready to be matched. It is read-only
-// after the last Add and may then be used from anywhere.
+// Set is indicators of any number of sources, ready to be matched. It is
+// never changed, and may be used from anywhere. A million indicators take
+// less than 200 MB.
 type Set struct {
-	addrs    map[netip.Addr]origin
-	prefixes map[netip.Prefix]origin
-	lengths  []int             // of the prefixes, longest first
-	domains  map[string]origin // matches the name and all below it
-	urls     map[string]origin // host and path, without scheme
-	prints   map[string]origin // JA3, JA4, certificate SHA-256
-	lists    int
-	Refused  int // lines that are no indicator
+	index    index
+	filter   filter
+	first    pages[uint32] // by a value's number: its first mention, and 1
+	mentions pages[mention]
+	details  []detail
+	nets     prefixes
+	has      [keys]bool
+	sources  int
 }
 
-type origin struct{ source, note string }
-
-// NewSet returns an empty Set.
-func NewSet() *Set {
-	return &Set{
-		addrs: map[netip.Addr]origin{}, domains: map[string]origin{},
-		urls: map[string]origin{}, prints: map[string]origin{}, prefixes: map[netip.Prefix]origin{},
-	}
+// mention is that one source names one value. Times are in seconds.
+type mention struct {
+	next            uint32 // the value's next mention, and 1; newest first
+	detail          uint32
+	note            uint32 // where it stands in the arena
+	listed, expires uint32
+	marks           testudo.Marks
+	kind            uint8 // index in typesInOrder
 }
 
-// Lists returns how many lists were added, Len how many indicators they hold.
-func (s *Set) Lists() int { return s.lists }
-
-// Len returns how many indicators the set holds.
-func (s *Set) Len() int {
-	return len(s.addrs) + len(s.prefixes) + len(s.domains) + len(s.urls) + len(s.prints)
+// detail is what many mentions of one source have in common.
+type detail struct {
+	source     string
+	threats    []string
+	confidence int8
+	tlp        testudo.TLP
 }
 
-// Add reads a plain list: one indicator a line, and behind it what is known
-// of it. An indicator is an address, a CIDR, a domain (with all names below
-// it), a URL, a JA3 or JA4 value or a certificate's SHA-256. Empty lines and
-// those that begin with # are passed over; defanged dots and hxxp are read.
-func (s *Set) Add(source string, r io.Reader) error {
-	sc := bufio.NewScanner(r)
-	sc.Buffer(make([]byte, 64<<10), 64<<10)
-	taken, refused := 0, refusals{}
-	for sc.Scan() {
-		line := strings.TrimSpace(sc.Text())
-		if line == "" || line[0] == '#' || line[0] == ';' {
-			continue
-		}
-		value, note := line, ""
-		if i := strings.IndexAny(line, " \t,;#"); i > 0 {
-			value, note = line[:i], strings.Trim(line[i:], " \t,;#")
-		}
-		if why := s.add(Refang(value), origin{source, note}); why == accepted {
-			taken++
-		} else {
-			refused[why]++
-		}
-	}
-	s.Refused += refused.sum()
-	if err := sc.Err(); err != nil {
-		return fmt.Errorf("indicators %s: %w", source, err)
-	}
-	if taken == 0 && refused.sum() > 0 {
-		return fmt.Errorf("indicators %s: %w: %s; want a plain list, one indicator a line: an address, domain, URL or fingerprint", source, ErrNone, refused)
-	}
-	s.lists++
-	return nil
+var typesInOrder = [...]testudo.IndicatorType{
+	testudo.AddressIndicator, testudo.PrefixIndicator, testudo.DomainIndicator, testudo.HostIndicator, testudo.URLIndicator, testudo.EmailIndicator,
+	testudo.AgentIndicator, testudo.JA3Indicator, testudo.JA4Indicator, testudo.CertIndicator, testudo.HashIndicator,
 }
 
-// ErrNone says that a list held no indicator at all.
-var ErrNone = errors.New("no line is an indicator that can be used")
+// Len returns how many indicators the set holds: a value that three sources
+// name is three. Sources returns how many sources named any.
+func (s *Set) Len() int { return int(s.mentions.n) }
 
-// verdict is what became of a line.
-type verdict uint8
+// Sources returns how many sources the indicators came from.
+func (s *Set) Sources() int { return s.sources }
 
+// Outcome is what became of an indicator that was added.
+type Outcome uint8
+
+// The outcomes.
 const (
-	accepted verdict = iota
-	private          // an address or prefix that nobody on the Internet has to himself
-	suffix           // a name under which anybody can register
-	prose            // no indicator by its form
-	verdicts
+	Refused Outcome = iota // its value is none of its type, or there is no room
+	Taken
+	Merged // the same source had named the value as that type; the newer word stays
 )
 
-// refusals counts lines by why they were refused.
-type refusals [verdicts]int
-
-func (r refusals) sum() int { return r[private] + r[suffix] + r[prose] }
-
-// String tells the counts: "refused 2 public suffixes, 1 line of
-// prose or a bare word".
-func (r refusals) String() string {
-	var parts []string
-	for _, w := range [...]struct {
-		n         int
-		one, more string
-	}{
-		{r[private], "private, reserved or too wide address", "private, reserved or too wide addresses"},
-		{r[suffix], "public suffix", "public suffixes"},
-		{r[prose], "line of prose or a bare word", "lines of prose or bare words"},
-	} {
-		switch {
-		case w.n == 1:
-			parts = append(parts, "1 "+w.one)
-		case w.n > 1:
-			parts = append(parts, fmt.Sprintf("%d %s", w.n, w.more))
-		}
-	}
-	return "refused " + strings.Join(parts, ", ")
+// Builder collects indicators for a Set. The order in which they come does
+// not matter.
+type Builder struct {
+	set     Set
+	warn    *Warnings
+	known   map[string]uint32 // details by what they hold
+	latest  uint32            // the detail that was used last
+	notes   map[string]uint32 // where notes stand
+	sources map[string]bool
+	buf     []byte
 }
 
-func (s *Set) add(v string, o origin) verdict {
-	if a, err := netip.ParseAddr(v); err == nil {
-		return s.addAddr(a, o)
+// NewBuilder returns a Builder that marks what warn warns of; it may be nil.
+func NewBuilder(warn *Warnings) *Builder {
+	b := &Builder{
+		set: Set{index: newIndex()}, warn: warn,
+		known: map[string]uint32{}, notes: map[string]uint32{}, sources: map[string]bool{},
 	}
-	if p, err := netip.ParsePrefix(v); err == nil {
-		if p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16 || !publicPrefix(p) {
-			return private
-		}
-		s.addPrefix(p.Masked(), o)
-		return accepted
-	}
-	if isPrint(v) {
-		s.prints[strings.ToLower(v)] = o
-		return accepted
-	}
-	if scheme, rest, ok := strings.Cut(v, "://"); ok {
-		if scheme != "http" && scheme != "https" {
-			return prose
-		}
-		return s.addURL(rest, o)
-	}
-	if a, err := netip.ParseAddrPort(v); err == nil {
-		return s.addAddr(a.Addr(), o)
-	}
-	name := strings.TrimPrefix(strings.Trim(strings.ToLower(withoutPort(v)), "."), "*.")
-	switch {
-	case !isName(name) || !strings.Contains(name, ".") || name[len(name)-2] == '.':
-		return prose
-	case !isDomain(name):
-		return suffix
-	}
-	s.domains[name] = o
-	return accepted
+	b.note("") // stands at 0
+	return b
 }
 
-func (s *Set) addAddr(a netip.Addr, o origin) verdict {
-	a = a.Unmap().WithZone("")
-	if !public(a) {
-		return private
+// Len returns how many indicators were taken until now.
+func (b *Builder) Len() int { return b.set.Len() }
+
+// Add takes an indicator. Its marks are made here, see Mark; its licence is
+// not kept.
+func (b *Builder) Add(ind testudo.Indicator) Outcome {
+	value, ok := Canonical(ind.Type, ind.Value)
+	if !ok {
+		return Refused
 	}
-	s.addrs[a] = o
-	return accepted
-}
-
-// addURL adds a URL without its scheme. One without a path blames the host.
-func (s *Set) addURL(url string, o origin) verdict {
-	host, path, _ := strings.Cut(url, "/")
-	host = strings.ToLower(host)
-	if path == "" {
-		return s.add(host, o)
+	ind.Value = value
+	if b.buf, ok = appendKey(b.buf[:0], ind.Type, value); !ok {
+		return Refused
 	}
-	bare := withoutPort(host)
-	if a, err := netip.ParseAddr(strings.Trim(bare, "[]")); err == nil && !public(a) {
-		return private
-	} else if err != nil && (!isName(bare) || !strings.Contains(bare, ".")) {
-		return prose
+	s := &b.set
+	number, isNew, ok := s.index.put(b.buf)
+	if !ok {
+		return Refused
 	}
-	s.urls[host+"/"+path] = o
-	return accepted
-}
-
-// reserved are networks that nobody on the Internet can have, beside those
-// that the standard library knows (RFC 6890).
-var reserved = [...]netip.Prefix{
-	netip.PrefixFrom(netip.AddrFrom4([4]byte{0}), 8),
-	netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10),
-	netip.PrefixFrom(netip.AddrFrom4([4]byte{240}), 4),
-}
-
-// held are networks that a listed one must not contain.
-var held = [...]netip.Prefix{
-	netip.PrefixFrom(netip.AddrFrom4([4]byte{10}), 8),
-	netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8),
-	netip.PrefixFrom(netip.AddrFrom4([4]byte{169, 254}), 16),
-	netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 16}), 12),
-	netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168}), 16),
-}
-
-func public(a netip.Addr) bool {
-	a = a.Unmap()
-	for _, p := range reserved {
-		if p.Contains(a) {
-			return false
+	if isNew {
+		s.first.push(0)
+		s.has[b.buf[0]] = true
+		if b.buf[0] == prefixKey {
+			s.nets.add(prefixOf(b.buf), number)
 		}
 	}
-	return a.IsGlobalUnicast() && !a.IsPrivate()
+	return b.mention(number, mention{
+		detail: b.detail(&ind), note: b.note(ind.Note), marks: Mark(&ind, b.warn),
+		listed: seconds(listed(&ind)), expires: seconds(Expires(&ind)),
+		kind: uint8(slices.Index(typesInOrder[:], ind.Type)),
+	})
 }
 
-// publicPrefix tells whether p holds public addresses only.
-func publicPrefix(p netip.Prefix) bool {
-	for _, q := range reserved {
-		if p.Overlaps(q) {
-			return false
-		}
+// mention puts m in its place among what is said of a value. What its source
+// said before of the value as that type gives way, or stays if it is newer.
+func (b *Builder) mention(number uint32, m mention) Outcome {
+	s := &b.set
+	at := s.take(number, &m)
+	if at == 0 {
+		s.insert(number, s.mentions.push(m)+1)
+		return Taken
 	}
-	for _, q := range held {
-		if p.Overlaps(q) {
-			return false
-		}
+	if old := s.mentions.at(at - 1); !s.before(old, &m) {
+		*old = m
 	}
-	return public(p.Masked().Addr()) && !p.Addr().Is4In6()
+	s.insert(number, at)
+	return Merged
 }
 
-// isPrint tells whether v looks like a JA3 (MD5), JA4 or SHA-256.
-func isPrint(v string) bool {
-	hex := func(s string) bool { return strings.Trim(strings.ToLower(s), "0123456789abcdef") == "" }
-	if (len(v) == 32 || len(v) == 64) && hex(v) {
-		return true
+// take removes the mention by m's source as m's type from a value's list, and
+// returns its number, and 1; 0 where there is none.
+func (s *Set) take(number uint32, m *mention) uint32 {
+	for link := s.first.at(number); *link != 0; {
+		at := *link
+		old := s.mentions.at(at - 1)
+		if old.kind == m.kind && s.details[old.detail].source == s.details[m.detail].source {
+			*link = old.next
+			return at
+		}
+		link = &old.next
 	}
-	return len(v) == 36 && v[10] == '_' && v[23] == '_' && hex(v[11:23]) && hex(v[24:])
+	return 0
 }
 
-// isDomain tells whether name can be blamed on one party: it is a name and no
-// public suffix.
-func isDomain(name string) bool {
-	if !isName(name) || !strings.Contains(name, ".") || name[len(name)-2] == '.' {
-		return false
+// insert puts a mention in its place in a value's list.
+func (s *Set) insert(number, at uint32) {
+	m := s.mentions.at(at - 1)
+	link := s.first.at(number)
+	for *link != 0 && s.before(s.mentions.at(*link-1), m) {
+		link = &s.mentions.at(*link - 1).next
 	}
-	suffix, icann := publicsuffix.PublicSuffix(name)
-	return suffix != name || !icann && !strings.Contains(suffix, ".")
+	m.next, *link = *link, at
 }
 
-// Match returns the indicators that r's observables hit.
-func (s *Set) Match(r testudo.Record) (hits []testudo.Hit) {
-	m := r.Base()
-	addr := func(field string, a netip.Addr) {
-		if !a.IsValid() {
-			return
-		}
-		if o, ok := s.addrs[a]; ok {
-			hits = append(hits, o.hit(field, a.String()))
-		}
-		if p, o, ok := s.covering(a); ok {
-			hits = append(hits, o.hit(field, p.String()))
-		}
+// before orders mentions of one value: the newest first, those of unknown age
+// last, then by all else that is told, so that the order in which they were
+// added never shows.
+func (s *Set) before(a, b *mention) bool {
+	x, y := &s.details[a.detail], &s.details[b.detail]
+	c := cmp.Or(cmp.Compare(b.listed, a.listed), cmp.Compare(x.source, y.source), cmp.Compare(a.kind, b.kind),
+		cmp.Compare(b.expires, a.expires), cmp.Compare(y.confidence, x.confidence), cmp.Compare(y.tlp, x.tlp))
+	if c == 0 && a.note != b.note {
+		c = cmp.Compare(string(s.index.text.at(a.note)), string(s.index.text.at(b.note)))
 	}
-	print := func(field, v string) {
-		if o, ok := s.prints[v]; ok && v != "" {
-			hits = append(hits, o.hit(field, v))
-		}
-	}
-	switch r := r.(type) {
-	case *testudo.Conn:
-		addr("orig", m.ID.Orig.Addr())
-		addr("resp", m.ID.Resp.Addr())
-	case *testudo.DNS:
-		hits = s.name(hits, "query", r.Query)
-		for _, a := range r.Addresses {
-			addr("answer", a)
-		}
-	case *testudo.TLS:
-		hits = s.name(hits, "server_name", r.ServerName)
-		print("ja3", r.JA3)
-		print("ja3s", r.JA3S)
-		print("ja4", r.JA4)
-	case *testudo.X509:
-		print("certificate", r.Fingerprint)
-	case *testudo.HTTP:
-		hits = s.name(hits, "host", withoutPort(r.Host))
-		if o, ok := s.urls[strings.ToLower(r.Host)+r.URI]; ok {
-			hits = append(hits, o.hit("url", r.Host+r.URI))
-		}
-	}
-	return hits
+	return cmp.Or(c, slices.Compare(x.threats, y.threats)) <= 0
 }
 
-func (s *Set) addPrefix(p netip.Prefix, o origin) {
-	s.prefixes[p] = o
-	if !slices.Contains(s.lengths, p.Bits()) {
-		s.lengths = append(s.lengths, p.Bits())
-		slices.SortFunc(s.lengths, func(a, b int) int { return b - a })
-	}
-}
-
-// covering returns the longest listed prefix that a lies in.
-func (s *Set) covering(a netip.Addr) (netip.Prefix, origin, bool) {
-	for _, bits := range s.lengths {
-		if p, err := a.Prefix(bits); err == nil {
-			if o, ok := s.prefixes[p]; ok {
-				return p, o, true
-			}
+// detail returns the number of what ind has in common with others.
+func (b *Builder) detail(ind *testudo.Indicator) uint32 {
+	conf := int8(max(-1, min(100, ind.Confidence)))
+	if n := len(b.set.details); n > 0 {
+		d := &b.set.details[b.latest]
+		if d.source == ind.Source && d.confidence == conf && d.tlp == ind.TLP && slices.Equal(d.threats, ind.Threats) {
+			return b.latest
 		}
 	}
-	return netip.Prefix{}, origin{}, false
+	key := ind.Source + "\x00" + string([]byte{byte(conf), byte(ind.TLP)}) + strings.Join(ind.Threats, "\x00")
+	at, ok := b.known[key]
+	if !ok {
+		at = uint32(len(b.set.details))
+		b.known[key] = at
+		b.sources[ind.Source] = true
+		b.set.details = append(b.set.details, detail{ind.Source, slices.Clone(ind.Threats), conf, ind.TLP})
+	}
+	b.latest = at
+	return at
 }
 
-// Holds tells whether the set names an address or a domain (or one above it).
+// The bounds of what is kept of notes: a line, and how many different ones
+// are compared so that equal ones are kept once.
+const (
+	maxNote  = 240
+	maxNotes = 1 << 15
+)
+
+// note returns where a note stands; 0, where the empty one does, if there is
+// no room.
+func (b *Builder) note(note string) uint32 {
+	if len(note) > maxNote {
+		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
+	}
+	at, ok := b.notes[note]
+	if ok {
+		return at
+	}
+	if at, ok = b.set.index.text.put([]byte(note)); !ok {
+		return 0
+	}
+	if len(b.notes) < maxNotes {
+		b.notes[strings.Clone(note)] = at
+	}
+	return at
+}
+
+// seconds keeps a time of the years 1970 to 2105; 0 is none.
+func seconds(t testudo.Time) uint32 {
+	if t <= 0 {
+		return 0
+	}
+	return uint32(min(max(1, int64(t)/1e9), math.MaxUint32))
+}
+
+// Seal returns the Set. The Builder is of no more use.
+func (b *Builder) Seal() *Set {
+	s := b.set
+	s.sources = len(b.sources)
+	s.filter = s.index.filter()
+	s.nets.seal()
+	*b = Builder{}
+	return &s
+}
+
+// Holds tells whether the set names an address or a domain (or one above it),
+// what is marked as nobody's or too wide apart.
 func (s *Set) Holds(a netip.Addr, domain string) bool {
-	if _, ok := s.addrs[a]; ok {
-		return true
+	l := look{set: s}
+	if a.IsValid() {
+		l.addr("", a)
 	}
-	if _, _, ok := s.covering(a); ok {
-		return true
-	}
-	return len(s.name(nil, "", domain)) > 0
-}
-
-// name looks up a name and every name above it.
-func (s *Set) name(hits []testudo.Hit, field, name string) []testudo.Hit {
-	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	for at := name; at != ""; {
-		if o, ok := s.domains[at]; ok {
-			return append(hits, o.hit(field, at))
-		}
-		i := strings.IndexByte(at, '.')
-		if i < 0 {
-			break
-		}
-		at = at[i+1:]
-	}
-	return hits
-}
-
-func (o origin) hit(field, value string) testudo.Hit {
-	return testudo.Hit{Value: value, Field: field, Source: o.source, Note: o.note}
+	l.name("", domain)
+	return slices.ContainsFunc(l.hits, func(h testudo.Hit) bool {
+		return h.Marks&(testudo.MarkPrivate|testudo.MarkSuffix|testudo.MarkWide) == 0
+	})
 }

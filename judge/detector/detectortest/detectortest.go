@@ -12,7 +12,7 @@
 // up to 10 % of that; {i} is the repetition's number in three digits, {n} the
 // bare number. Then come the log's name, orig, resp, the transport and fields by their
 // Go names; lists are joined by commas, quotes keep blanks. Hit=value/field/list
-// is a hit of an indicator. A line of load is made up from a few words (load.go).
+// is a hit of an indicator; a list may end in @412, last seen 412 days before, and !16, its marks. A line of load is made up from a few words (load.go).
 // Records are put in
 // order of time, annotated as the engine would, and given to the detector.
 package detectortest
@@ -317,6 +317,29 @@ func kinds() map[string]testudo.Record {
 	}
 }
 
+// hit reads a hit's list: "feed", "feed@412" for last seen 412 days before,
+// "feed!16" for its marks as a number.
+func hit(value, field, list string, at testudo.Time) (testudo.Hit, error) {
+	list, marks, marked := strings.Cut(list, "!")
+	list, age, aged := strings.Cut(list, "@")
+	h := testudo.Hit{Value: value, Field: field, Source: list, Confidence: -1}
+	if marked {
+		n, err := strconv.ParseUint(marks, 10, 8)
+		if err != nil {
+			return h, err
+		}
+		h.Marks = testudo.Marks(n)
+	}
+	if aged {
+		days, err := strconv.Atoi(age)
+		if err != nil {
+			return h, err
+		}
+		h.Listed = at.Add(-time.Duration(days) * 24 * time.Hour)
+	}
+	return h, nil
+}
+
 var errShort = errors.New("want: moment log orig resp transport fields")
 
 // transports are the words for them.
@@ -364,7 +387,11 @@ func record(words []string, at testudo.Time) (testudo.Record, error) {
 			if len(p) != 3 {
 				return nil, fmt.Errorf("%s: want Hit=value/field/list", w)
 			}
-			m.About.Hits = append(m.About.Hits, testudo.Hit{Value: p[0], Field: p[1], Source: p[2]})
+			h, err := hit(p[0], p[1], p[2], at)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", w, err)
+			}
+			m.About.Hits = append(m.About.Hits, h)
 			continue
 		}
 		f, ok := field(v, name)

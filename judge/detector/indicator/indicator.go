@@ -1,13 +1,13 @@
 // Package indicator claims conversations with what a list names as bad. The
 // list's word counts as strong but not final evidence: lists rot and overlap,
-// so a hit is said with its source, and who only looked a name up is told
-// apart from who talked to it.
+// so a hit is said with its source and its age, and who only looked a name up
+// is told apart from who talked to it. A hit that bears a mark, and one on a
+// client's fingerprint, never asks for a person by itself.
 package indicator
 
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/detector"
@@ -40,8 +40,11 @@ type state struct {
 	asked       bool // the name was only looked up
 	inbound     bool
 	server      testudo.Server
-	hit         testudo.Hit
-	sources     []string
+	value       string
+	field       string
+	threats     []string
+	said        []said // by source, in the order in which they showed
+	more        int    // sources that are counted only
 	uids        []testudo.UID
 	dirty       bool
 }
@@ -53,26 +56,33 @@ type memory struct {
 // Observe implements detector.Memory.
 func (m *memory) Observe(r testudo.Record, _ *detector.Out) {
 	b := r.Base()
-	for _, h := range b.About.Hits {
+	for i := range b.About.Hits {
+		h := &b.About.Hits[i]
+		if h.Marks&nobodys != 0 {
+			continue
+		}
 		k := key{b.About.Host, h.Value}
 		s, isNew := m.hits.Put(k)
 		if isNew {
-			s.first, s.hit, s.inbound = b.Time, h, !b.About.Outbound
+			s.first, s.value, s.field, s.inbound = b.Time, h.Value, h.Field, !b.About.Outbound
 		}
 		s.last = max(s.last, b.Time)
 		s.dirty = true
-		if c, ok := r.(*testudo.Conn); !ok || !c.Interim {
+		// A value's hits stand together, so only the first is a new record's.
+		if c, ok := r.(*testudo.Conn); (!ok || !c.Interim) && (i == 0 || b.About.Hits[i-1].Value != h.Value) {
 			s.count++
 		}
+		s.hear(h)
 		s.see(r, h)
 	}
 }
 
-func (s *state) see(r testudo.Record, h testudo.Hit) {
+// nobodys are the marks of values that no party can be blamed for: a hit on
+// them stays on the record and is no claim.
+const nobodys = testudo.MarkPrivate | testudo.MarkSuffix | testudo.MarkWide
+
+func (s *state) see(r testudo.Record, h *testudo.Hit) {
 	b := r.Base()
-	if len(s.sources) < 8 && !contains(s.sources, h.Source) {
-		s.sources = append(s.sources, h.Source)
-	}
 	if len(s.uids) < 16 && (len(s.uids) == 0 || s.uids[len(s.uids)-1] != b.UID) {
 		s.uids = append(s.uids, b.UID)
 	}
@@ -129,15 +139,9 @@ func (m *memory) Shed() int { return m.hits.Shed() }
 func claim(k key, s *state) testudo.Sighting {
 	verb := "talked to"
 	outcome := testudo.Success
-	reasons := []testudo.Reason{
-		{Family: testudo.Base, Weight: -1.5, Text: "lists are dirty and old: most hits are not attacks"},
-		{Family: testudo.Listed, Weight: 2.2, Text: fmt.Sprintf("%s is on %s%s", s.hit.Value, strings.Join(s.sources, ", "), note(s.hit.Note))},
-	}
+	reasons := append([]testudo.Reason{{Family: testudo.Base, Weight: -1.5, Text: "lists are dirty and old: most hits are not attacks"}}, s.listed()...)
 	add := func(f testudo.Family, w float64, text string) {
 		reasons = append(reasons, testudo.Reason{Family: f, Weight: w, Text: text})
-	}
-	if n := len(s.sources); n > 1 {
-		add(testudo.Company, min(1, 0.4*float64(n-1)), fmt.Sprintf("%d lists agree, which is agreement and not proof", n))
 	}
 	switch {
 	case s.talked:
@@ -152,36 +156,64 @@ func claim(k key, s *state) testudo.Sighting {
 	if s.server.Shared {
 		add(testudo.Innocence, -1.2, "the address serves many unrelated names")
 	}
-	title := fmt.Sprintf("%s %s %s, which %s lists", k.host, verb, s.hit.Value, s.sources[0])
+	top := s.top()
+	lists := top.source + " lists (" + top.age(s.last) + ")"
+	title := fmt.Sprintf("%s %s %s, which %s", k.host, verb, s.value, lists)
 	kind, role := testudo.Espionage, testudo.C2
 	if s.inbound {
 		kind, role, outcome = testudo.Intrusion, testudo.Exploiter, min(outcome, testudo.Attempt)
-		title = fmt.Sprintf("%s, which %s lists, came to %s", s.hit.Value, s.sources[0], k.host)
+		title = fmt.Sprintf("%s, which %s, came to %s", s.value, lists, k.host)
 		add(testudo.Innocence, -1.0, "it came from outside, where listed addresses knock all day")
+	}
+	if why := s.weak(); why != "" {
+		// Noise: it joins nobody's story, and helps none.
+		outcome = testudo.Noise
+		add(testudo.Innocence, min(-1, -0.2-testudo.SumReasons(reasons)), why)
+		title += "; that alone is no reason to act"
 	}
 	s.server.Role = role
 	return testudo.Sighting{
 		Detector: "indicator", Key: k.host.String() + " " + k.value, Kind: kind, Outcome: outcome,
 		First: s.first, Last: s.last, Victims: []netip.Addr{k.host},
 		Servers: []testudo.Server{clone(s.server)}, Title: title,
-		Summary:  fmt.Sprintf("%d records match %s by %s", s.count, s.hit.Value, s.hit.Field),
+		Summary:  fmt.Sprintf("%s %s by %s", records(s.count), s.value, s.field),
 		Reasons:  reasons,
 		Innocent: "a stale entry, an address that has changed hands, or a researcher's visit",
-		Evidence: []testudo.Fact{
-			{Name: "indicator", Value: s.hit.Value},
-			{Name: "field", Value: s.hit.Field},
-			{Name: "sources", Value: append([]string(nil), s.sources...)},
-			{Name: "count", Value: s.count},
-		},
-		UIDs: append([]testudo.UID(nil), s.uids...),
+		Evidence: s.facts(),
+		UIDs:     append([]testudo.UID(nil), s.uids...),
 	}
 }
 
-func note(n string) string {
-	if n == "" {
-		return ""
+func records(n int) string {
+	if n == 1 {
+		return "1 record matches"
 	}
-	return " (" + n + ")"
+	return fmt.Sprintf("%d records match", n)
+}
+
+func (s *state) facts() []testudo.Fact {
+	var sources, ages []string
+	for i := range s.said {
+		sources = append(sources, s.said[i].source)
+		ages = append(ages, s.said[i].age(s.last))
+	}
+	facts := []testudo.Fact{
+		{Name: "indicator", Value: s.value},
+		{Name: "field", Value: s.field},
+		{Name: "sources", Value: sources},
+		{Name: "ages", Value: ages},
+		{Name: "count", Value: s.count},
+	}
+	if s.more > 0 {
+		facts = append(facts, testudo.Fact{Name: "more_sources", Value: s.more})
+	}
+	if m := s.marks(); m != 0 {
+		facts = append(facts, testudo.Fact{Name: "marks", Value: m.Words()})
+	}
+	if len(s.threats) > 0 {
+		facts = append(facts, testudo.Fact{Name: "threats", Value: append([]string(nil), s.threats...)})
+	}
+	return facts
 }
 
 func clone(s testudo.Server) testudo.Server {
