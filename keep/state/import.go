@@ -59,13 +59,19 @@ func (s *State) Import(ctx context.Context, now testudo.Time, source Source, rep
 // fold sorts a list by type and value, as the table is, and joins what
 // stands in it twice. The list itself stays as it is.
 func fold(list []testudo.Indicator) (folded []*testudo.Indicator, twice int) {
-	sorted := make([]*testudo.Indicator, len(list))
-	for i := range list {
-		sorted[i] = &list[i]
+	places := make([]int32, len(list))
+	for i := range places {
+		places[i] = int32(i)
 	}
-	slices.SortStableFunc(sorted, order)
-	folded = sorted[:0]
-	for _, x := range sorted {
+	slices.SortFunc(places, func(a, b int32) int {
+		if c := order(&list[a], &list[b]); c != 0 {
+			return c
+		}
+		return int(a - b)
+	})
+	folded = make([]*testudo.Indicator, 0, len(list))
+	for _, i := range places {
+		x := &list[i]
 		if n := len(folded); n > 0 && order(folded[n-1], x) == 0 {
 			both := join(*folded[n-1], *x)
 			folded[n-1] = &both

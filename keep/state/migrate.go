@@ -53,11 +53,16 @@ func (s *State) migrate(now testudo.Time, steps []migration) error {
 
 // version returns the schema's version, 0 for a file that is still empty.
 func (s *State) version(known int) (int, error) {
+	tx, err := s.readers.Begin() // another process may be making it
+	if err != nil {
+		return 0, s.fail("open", err)
+	}
+	defer tx.Rollback()
 	var version, app, tables int
-	err := errors.Join(
-		s.writer.QueryRow("PRAGMA user_version").Scan(&version),
-		s.writer.QueryRow("PRAGMA application_id").Scan(&app),
-		s.writer.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&tables),
+	err = errors.Join(
+		tx.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&tables),
+		tx.QueryRow("PRAGMA user_version").Scan(&version),
+		tx.QueryRow("PRAGMA application_id").Scan(&app),
 	)
 	switch {
 	case err != nil:
@@ -74,7 +79,7 @@ func (s *State) version(known int) (int, error) {
 // author returns the version of the program that last changed the schema.
 func (s *State) author() string {
 	var program string
-	if err := s.writer.QueryRow("SELECT program FROM schema ORDER BY version DESC LIMIT 1").Scan(&program); err != nil || program == "" {
+	if err := s.readers.QueryRow("SELECT program FROM schema ORDER BY version DESC LIMIT 1").Scan(&program); err != nil || program == "" {
 		return "of an unknown version"
 	}
 	return program
@@ -115,9 +120,20 @@ func (s *State) copyTo(ctx context.Context, to string, force bool) error {
 	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return s.fail("copy to "+to, err)
 	}
-	if _, err := s.readers.ExecContext(ctx, "VACUUM INTO ?", part); err != nil {
+	if err := s.vacuum(ctx, part); err != nil {
 		os.Remove(part)
 		return s.fail("copy to "+to, err)
 	}
 	return s.fail("copy to "+to, settle(part, to))
+}
+
+// vacuum copies through a connection of its own, which may write elsewhere
+// and lets writers go on.
+func (s *State) vacuum(ctx context.Context, to string) error {
+	db, err := sql.Open("sqlite", dsn(s.path, s.wait, "deferred", "synchronous(FULL)"))
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO ?", to)
+	return errors.Join(err, db.Close())
 }

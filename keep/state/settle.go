@@ -12,18 +12,18 @@ func settle(part, to string) error {
 	if err := os.Chmod(part, 0o600); err != nil {
 		return err
 	}
-	if err := sync(part); err != nil {
+	if err := flush(part); err != nil {
 		return err
 	}
 	if err := os.Rename(part, to); err != nil {
 		return err
 	}
-	return sync(filepath.Dir(to))
+	return flush(filepath.Dir(to))
 }
 
-// sync brings a file or directory to the disk. It must not be a file that
+// flush brings a file or directory to the disk. It must not be a file that
 // SQLite has open: to close it would drop the process's locks.
-func sync(path string) error {
+func flush(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err

@@ -89,21 +89,22 @@ func create(path string) error {
 }
 
 func (s *State) connect() (err error) {
-	if s.writer, err = sql.Open("sqlite", dsn(s.path, s.wait, "synchronous(FULL)", "cache_size(-65536)", "journal_size_limit(67108864)")); err != nil {
+	if s.writer, err = sql.Open("sqlite", dsn(s.path, s.wait, "immediate", "synchronous(FULL)", "cache_size(-65536)", "journal_size_limit(67108864)")); err != nil {
 		return fmt.Errorf("state %s: open: %w", s.path, err)
 	}
 	s.writer.SetMaxOpenConns(1)
-	if s.readers, err = sql.Open("sqlite", dsn(s.path, s.wait, "query_only(1)")); err != nil {
+	if s.readers, err = sql.Open("sqlite", dsn(s.path, s.wait, "deferred", "query_only(1)")); err != nil {
 		return fmt.Errorf("state %s: open: %w", s.path, err)
 	}
 	s.readers.SetMaxOpenConns(4)
 	return nil
 }
 
-// dsn names the file to the driver. Transactions take the write lock when
-// they begin, so that two writers wait for each other instead of failing.
-func dsn(path string, wait time.Duration, pragmas ...string) string {
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
+// dsn names the file to the driver. A writer's transactions are "immediate":
+// they take the write lock when they begin, so that two writers wait for each
+// other instead of failing.
+func dsn(path string, wait time.Duration, lock string, pragmas ...string) string {
+	q := url.Values{"_txlock": {lock}, "_pragma": append([]string{
 		"busy_timeout(" + strconv.FormatInt(wait.Milliseconds(), 10) + ")",
 		"foreign_keys(1)",
 	}, pragmas...)}
