@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/testudo-shield/testudo"
@@ -135,15 +136,15 @@ func Unusable(value string) string {
 func Note(parts ...string) string {
 	note := ""
 	for _, p := range parts {
-		if p = strings.Join(strings.Fields(p), " "); p == "" || strings.Contains(note, p) {
+		if p = oneLine(p); p == "" || note != "" && strings.Contains(note, p) {
 			continue
 		}
-		if note != "" {
-			note += "; "
+		if note == "" {
+			note = p
+		} else if len(note) <= maxNote {
+			note += "; " + p
 		}
-		note += p
 	}
-	note = strings.ToValidUTF8(note, "\uFFFD")
 	if len(note) <= maxNote {
 		return note
 	}
@@ -152,6 +153,25 @@ func Note(parts ...string) string {
 		cut--
 	}
 	return note[:cut] + "…"
+}
+
+// oneLine returns text with single blanks, in sound UTF-8.
+func oneLine(text string) string {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f || c == ' ' && (i == 0 || i == len(text)-1 || text[i-1] == ' ') {
+			text = strings.Join(strings.Fields(text[:min(len(text), MaxLine)]), " ")
+			return strings.ToValidUTF8(strings.Map(printed, text), "\uFFFD")
+		}
+	}
+	return text
+}
+
+// printed drops what moves a terminal's cursor or changes its look.
+func printed(c rune) rune {
+	if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) {
+		return -1
+	}
+	return c
 }
 
 // Confidence returns n bounded to what an indicator's confidence may be.
@@ -185,7 +205,7 @@ next:
 // for what lies before 1990 or after 2200.
 func ParseTime(s string) testudo.Time {
 	s = strings.TrimSuffix(strings.TrimSpace(s), " UTC")
-	if len(s) < len("2006-1-2") || s[0] < '0' || s[0] > '9' {
+	if len(s) < len("2006-1-2") || len(s) > 40 {
 		return 0
 	}
 	if n, err := strconv.ParseFloat(s, 64); err == nil {

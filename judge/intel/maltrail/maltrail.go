@@ -103,7 +103,7 @@ func Parse(source string, r io.Reader, give func(testudo.Indicator), skip intel.
 		if line[0] == '#' {
 			switch key, text, _ := comment(line); key {
 			case "reference":
-				reference = text
+				reference = intel.Note(text)
 			case "aliases":
 				threats = intel.AddThreats(threats[:len(threats):len(threats)], strings.Split(text, ",")...)
 			}

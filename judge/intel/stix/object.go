@@ -1,6 +1,7 @@
 package stix
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/testudo-shield/testudo"
@@ -21,7 +22,7 @@ type object struct {
 	Modified       string     `json:"modified"`
 	Revoked        bool       `json:"revoked"`
 	Deprecated     bool       `json:"x_mitre_deprecated"`
-	Confidence     *int       `json:"confidence"`
+	Confidence     percent    `json:"confidence"`
 	Labels         []string   `json:"labels"`
 	IndicatorTypes []string   `json:"indicator_types"`
 	Phases         []phase    `json:"kill_chain_phases"`
@@ -39,6 +40,17 @@ type object struct {
 	Hashes         hashes     `json:"hashes"`
 	Observed       observed   `json:"objects"` // of observed-data in 2.0
 	ObservedRefs   []string   `json:"object_refs"`
+}
+
+// percent is a whole number from 0 to 100, and 1; 0 where there is none.
+type percent int
+
+// UnmarshalJSON reads a number, also one in quotes.
+func (p *percent) UnmarshalJSON(b []byte) error {
+	if n, err := strconv.Atoi(strings.Trim(string(b), `"`)); err == nil && n >= 0 && n <= 100 {
+		*p = percent(n + 1)
+	}
+	return nil
 }
 
 type phase struct {
@@ -158,9 +170,7 @@ func (o *object) describe(in *testudo.Indicator) {
 	if in.Expires <= in.First {
 		in.Expires = 0
 	}
-	if o.Confidence != nil && *o.Confidence >= 0 && *o.Confidence <= 100 {
-		in.Confidence = *o.Confidence
-	}
+	in.Confidence = int(o.Confidence) - 1
 	var notes []string
 	if !strings.EqualFold(intel.Refang(o.Name), in.Value) && !strings.Contains(o.Name, " = '") {
 		notes = append(notes, o.Name)

@@ -64,8 +64,8 @@ func headerOf(line string) (h header, ok bool) {
 	return h, true
 }
 
-// commented reads a header in a comment: at least two columns, half of them
-// known, lest prose be taken for one.
+// commented reads a header in a comment: two columns that are known at least,
+// and more than half or all of one word, lest prose be taken for one.
 func commented(line string) (header, bool) {
 	h, ok := headerOf(line)
 	known := 0
@@ -74,7 +74,8 @@ func commented(line string) (header, bool) {
 			known++
 		}
 	}
-	return h, ok && len(h.roles) > 1 && known*2 >= len(h.roles)
+	words := !strings.Contains(strings.Trim(line, "# \t"), " ") || known*2 > len(h.roles)
+	return h, ok && known > 1 && words
 }
 
 // separatorOf returns the most frequent of the separators in use.
@@ -165,7 +166,7 @@ func roleOf(column string) string {
 		return detectRole
 	case "licence", "license":
 		return licenceRole
-	case "malware", "malwarefamily", "malwareprintable", "malwarename", "family", "actor", "threatactor", "threatactors", "adversary", "group", "aptgroup", "campaign", "campaigns", "intrusionset", "threatname", "tool", "mitre", "attackids":
+	case "malware", "malwarefamily", "malwareprintable", "malwarename", "signature", "family", "actor", "threatactor", "threatactors", "adversary", "group", "aptgroup", "campaign", "campaigns", "intrusionset", "threatname", "tool", "mitre", "attackids":
 		return threatRole
 	case "note", "notes", "description", "desc", "comment", "comments", "reason", "listingreason", "details", "context", "title", "name", "label", "labels", "tag", "tags", "threat", "threattype", "category", "source", "sources", "provider", "reporter", "reference", "references", "ref", "application", "app", "library", "role", "status", "c2status":
 		return noteRole

@@ -299,8 +299,8 @@ func (t *reader) describe(in *testudo.Indicator, cells []string) {
 		case tlpRole:
 			in.TLP = testudo.ParseTLP(c)
 		case valueRole:
-			if _, v, _ := intel.Classify(c); v != in.Value && in.Type != testudo.HashIndicator && !strings.EqualFold(c, in.Value) {
-				notes = append(notes, c)
+			if _, _, ok := intel.Classify(c); !ok && t.header.cell(cells, typeRole) == "" {
+				notes = append(notes, c) // prose beside a column of one type
 			}
 		case licenceRole:
 			in.Licence = intel.Note(c)
