@@ -121,7 +121,9 @@ func victim(t *testing.T, dir string) {
 	t.Fatal("nobody killed it")
 }
 
-func hostOf(n int64) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}) }
+func hostOf(n int64) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
+}
 
 func (a *acknowledged) check(t *testing.T, dir string, round int) {
 	s, err := Open(dir)
