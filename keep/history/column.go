@@ -7,34 +7,42 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unsafe"
 
 	"github.com/testudo-shield/testudo"
 )
 
 // base returns the columns that every record has.
 func base() []Column {
-	return []Column{
-		{Name: "ts", Type: Int, Time: true, get: func(v reflect.Value, c *Cell) { c.Int = micros(int64(meta(v).Time)) },
-			set: func(v reflect.Value, c *Cell) { meta(v).Time = testudo.Time(c.Int * 1000) },
-			ns:  func(v reflect.Value, n *nanos) { n.field((*int64)(&meta(v).Time)) }},
-		{Name: "uid", Type: Text, get: func(v reflect.Value, c *Cell) { c.Text = uidText(meta(v).UID) },
-			set: func(v reflect.Value, c *Cell) { meta(v).UID = ParseUID(c.Text) }},
-		{Name: "id.orig_h", Type: Text, Role: Address, get: func(v reflect.Value, c *Cell) { c.Text = addrText(meta(v).ID.Orig.Addr()) },
-			set: func(v reflect.Value, c *Cell) { setAddr(&meta(v).ID.Orig, c.Text) }},
-		{Name: "id.orig_p", Type: Int, get: func(v reflect.Value, c *Cell) { c.Int = int64(meta(v).ID.Orig.Port()) },
-			set: func(v reflect.Value, c *Cell) { setPort(&meta(v).ID.Orig, c.Int) }},
-		{Name: "id.resp_h", Type: Text, Role: Address, get: func(v reflect.Value, c *Cell) { c.Text = addrText(meta(v).ID.Resp.Addr()) },
-			set: func(v reflect.Value, c *Cell) { setAddr(&meta(v).ID.Resp, c.Text) }},
-		{Name: "id.resp_p", Type: Int, get: func(v reflect.Value, c *Cell) { c.Int = int64(meta(v).ID.Resp.Port()) },
-			set: func(v reflect.Value, c *Cell) { setPort(&meta(v).ID.Resp, c.Int) }},
-		{Name: "proto", Type: Text, get: func(v reflect.Value, c *Cell) { c.Text = meta(v).ID.Proto.String() }},
-		{Name: "ip_proto", Type: Int, get: func(v reflect.Value, c *Cell) { c.Int = int64(meta(v).ID.Proto) },
-			set: func(v reflect.Value, c *Cell) { meta(v).ID.Proto = testudo.Proto(c.Int) }},
-		{Name: "local_orig", Type: Bool, get: func(v reflect.Value, c *Cell) { c.Int = bit(meta(v).About.OrigLocal) },
-			set: func(v reflect.Value, c *Cell) { meta(v).About.OrigLocal = c.Int != 0 }},
-		{Name: "local_resp", Type: Bool, get: func(v reflect.Value, c *Cell) { c.Int = bit(meta(v).About.RespLocal) },
-			set: func(v reflect.Value, c *Cell) { meta(v).About.RespLocal = c.Int != 0 }},
+	cols := []Column{
+		{Name: "ts", Type: Int, Time: true, set: func(v reflect.Value, c *Cell) { meta(v).Time = testudo.Time(c.Int * 1000) },
+			ns: func(v reflect.Value, n *nanos) { n.field((*int64)(&meta(v).Time)) }},
+		{Name: "uid", Type: Text, set: func(v reflect.Value, c *Cell) { meta(v).UID = ParseUID(c.Text) }},
+		{Name: "id.orig_h", Type: Text, Role: Address, set: func(v reflect.Value, c *Cell) { setAddr(&meta(v).ID.Orig, c.Text) }},
+		{Name: "id.orig_p", Type: Int, set: func(v reflect.Value, c *Cell) { setPort(&meta(v).ID.Orig, c.Int) }},
+		{Name: "id.resp_h", Type: Text, Role: Address, set: func(v reflect.Value, c *Cell) { setAddr(&meta(v).ID.Resp, c.Text) }},
+		{Name: "id.resp_p", Type: Int, set: func(v reflect.Value, c *Cell) { setPort(&meta(v).ID.Resp, c.Int) }},
+		{Name: "proto", Type: Text},
+		{Name: "ip_proto", Type: Int, set: func(v reflect.Value, c *Cell) { meta(v).ID.Proto = testudo.Proto(c.Int) }},
+		{Name: "local_orig", Type: Bool, set: func(v reflect.Value, c *Cell) { meta(v).About.OrigLocal = c.Int != 0 }},
+		{Name: "local_resp", Type: Bool, set: func(v reflect.Value, c *Cell) { meta(v).About.RespLocal = c.Int != 0 }},
 	}
+	for i, raw := range [...]func(*testudo.Meta, *Cell){
+		func(m *testudo.Meta, c *Cell) { c.Int = micros(int64(m.Time)) },
+		func(m *testudo.Meta, c *Cell) { c.Text = uidText(m.UID) },
+		func(m *testudo.Meta, c *Cell) { c.Text = addrText(m.ID.Orig.Addr()) },
+		func(m *testudo.Meta, c *Cell) { c.Int = int64(m.ID.Orig.Port()) },
+		func(m *testudo.Meta, c *Cell) { c.Text = addrText(m.ID.Resp.Addr()) },
+		func(m *testudo.Meta, c *Cell) { c.Int = int64(m.ID.Resp.Port()) },
+		func(m *testudo.Meta, c *Cell) { c.Text = m.ID.Proto.String() },
+		func(m *testudo.Meta, c *Cell) { c.Int = int64(m.ID.Proto) },
+		func(m *testudo.Meta, c *Cell) { c.Int = bit(m.About.OrigLocal) },
+		func(m *testudo.Meta, c *Cell) { c.Int = bit(m.About.RespLocal) },
+	} {
+		cols[i].get = func(v reflect.Value, c *Cell) { raw(meta(v), c) }
+		cols[i].raw = func(p unsafe.Pointer, c *Cell) { raw((*testudo.Meta)(p), c) }
+	}
+	return cols
 }
 
 // meta returns what the record at v shares with all others: Meta is embedded
@@ -54,6 +62,7 @@ func fields(t reflect.Type, prefix string) (cols []Column) {
 			name = snake(f.Name)
 		}
 		for _, c := range columns(f.Type, prefix+name) {
+			c.offset += f.Offset
 			cols = append(cols, c.below(func(v reflect.Value) reflect.Value { return v.Field(i) }))
 		}
 	}
@@ -98,6 +107,7 @@ func columns(t reflect.Type, name string) []Column {
 	case reflect.TypeFor[testudo.Time](), reflect.TypeFor[time.Duration]():
 		c.Type, c.Time, c.ns = Int, true, nanosOf
 		c.get = func(v reflect.Value, c *Cell) { c.Int = micros(v.Int()) }
+		c.raw = func(p unsafe.Pointer, c *Cell) { c.Int = micros(*(*int64)(p)) }
 		c.set = func(v reflect.Value, c *Cell) { v.SetInt(c.Int * 1000) }
 	default:
 		basic(t, &c)
@@ -114,14 +124,19 @@ func basic(t reflect.Type, c *Column) {
 	case reflect.String:
 		c.Type = Text
 		c.get = func(v reflect.Value, c *Cell) { c.Text = Escape(v.String()) }
+		c.raw = func(p unsafe.Pointer, c *Cell) { c.Text = Escape(*(*string)(p)) }
 		c.set = func(v reflect.Value, c *Cell) { v.SetString(Unescape(c.Text)) }
 	case reflect.Bool:
 		c.Type = Bool
 		c.get = func(v reflect.Value, c *Cell) { c.Int = bit(v.Bool()) }
+		c.raw = func(p unsafe.Pointer, c *Cell) { c.Int = bit(*(*bool)(p)) }
 		c.set = func(v reflect.Value, c *Cell) { v.SetBool(c.Int != 0) }
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		c.Type = Int
 		c.get = func(v reflect.Value, c *Cell) { c.Int = v.Int() }
+		if t.Size() == 8 {
+			c.raw = func(p unsafe.Pointer, c *Cell) { c.Int = *(*int64)(p) }
+		}
 		c.set = func(v reflect.Value, c *Cell) { v.SetInt(c.Int) }
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		c.Type = Int
@@ -130,6 +145,9 @@ func basic(t reflect.Type, c *Column) {
 	case reflect.Float32, reflect.Float64:
 		c.Type = Float
 		c.get = func(v reflect.Value, c *Cell) { c.Float = v.Float() }
+		if t.Size() == 8 {
+			c.raw = func(p unsafe.Pointer, c *Cell) { c.Float = *(*float64)(p) }
+		}
 		c.set = func(v reflect.Value, c *Cell) { v.SetFloat(c.Float) }
 	case reflect.Array:
 		array(t, c)
@@ -190,6 +208,7 @@ func pointed(t reflect.Type, name string) []Column {
 // behind returns the column as it is seen through a pointer that may be nil.
 func (c Column) behind() Column {
 	get, set, ns := c.get, c.set, c.ns
+	c.raw = nil
 	c.get = func(v reflect.Value, x *Cell) {
 		if v.IsNil() {
 			x.Int, x.Float, x.Text, x.Ints, x.Texts = 0, 0, "", x.Ints[:0], x.Texts[:0]

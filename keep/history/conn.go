@@ -48,6 +48,7 @@ func connAt(v reflect.Value) *testudo.Conn { return v.Addr().Interface().(*testu
 // rest keeps a number as what it is more than another.
 func (c *Column) rest(name string, of func(*testudo.Conn) (*int64, int64)) {
 	c.Name = name
+	c.raw, c.offset = nil, 0
 	c.get = func(v reflect.Value, x *Cell) { n, other := of(connAt(v)); x.Int = *n - other }
 	c.set = func(v reflect.Value, x *Cell) { n, other := of(connAt(v)); *n = x.Int + other }
 }
@@ -55,6 +56,7 @@ func (c *Column) rest(name string, of func(*testudo.Conn) (*int64, int64)) {
 // earlier keeps a part as what is missing to the whole.
 func (c *Column) earlier(of func(*testudo.Conn) (*int64, int64)) {
 	c.Name = strings.Replace(c.Name, "delta.", "earlier.", 1)
+	c.raw, c.offset = nil, 0
 	c.get = func(v reflect.Value, x *Cell) { n, whole := of(connAt(v)); x.Int = whole - *n }
 	c.set = func(v reflect.Value, x *Cell) { n, whole := of(connAt(v)); *n = whole - x.Int }
 }
@@ -62,7 +64,7 @@ func (c *Column) earlier(of func(*testudo.Conn) (*int64, int64)) {
 // earlierTime does so for the duration. What is below a microsecond is
 // carried for the part itself.
 func (c *Column) earlierTime() {
-	c.Name = "earlier.duration"
+	c.Name, c.raw = "earlier.duration", nil
 	c.get = func(v reflect.Value, x *Cell) {
 		x.Int = micros(int64(connAt(v).Duration)) - micros(int64(connAt(v).Delta.Duration))
 	}
@@ -75,7 +77,7 @@ func (c *Column) earlierTime() {
 // beyond keeps the mean size of bursts as what it is more than the payload
 // divided by their number.
 func (c *Column) beyond(name string, of func(*testudo.Conn) (*testudo.Pulse, int64)) {
-	c.Name = name
+	c.Name, c.raw = name, nil
 	share := func(p *testudo.Pulse, bytes int64) float64 { return float64(bytes) / float64(max(p.Count, 1)) }
 	c.get = func(v reflect.Value, x *Cell) {
 		p, bytes := of(connAt(v))

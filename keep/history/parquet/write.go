@@ -84,23 +84,24 @@ func writeGroups(out io.Writer, l *history.Layout, records []testudo.Record) (gr
 // resemble each other.
 func alike(l *history.Layout, records []testudo.Record) []reflect.Value {
 	type row struct {
-		lead string
-		base *testudo.Meta
-		v    reflect.Value
+		lead  string
+		base  *testudo.Meta
+		v     reflect.Value
+		place int
 	}
 	rows := make([]row, len(records))
 	var c history.Cell
 	for i, r := range records {
-		rows[i].base, rows[i].v = r.Base(), l.Value(r)
+		rows[i].base, rows[i].v, rows[i].place = r.Base(), l.Value(r), i
 		if l.Lead >= 0 {
 			l.Get(l.Lead, rows[i].v, &c)
 			rows[i].lead = c.Text
 		}
 	}
-	slices.SortStableFunc(rows, func(a, b row) int {
+	slices.SortFunc(rows, func(a, b row) int {
 		return cmp.Or(cmp.Compare(a.base.ID.Proto, b.base.ID.Proto), cmp.Compare(a.base.ID.Resp.Port(), b.base.ID.Resp.Port()),
 			cmp.Compare(a.lead, b.lead), a.base.ID.Resp.Addr().Compare(b.base.ID.Resp.Addr()),
-			a.base.ID.Orig.Addr().Compare(b.base.ID.Orig.Addr()), cmp.Compare(a.base.Time, b.base.Time))
+			a.base.ID.Orig.Addr().Compare(b.base.ID.Orig.Addr()), cmp.Compare(a.base.Time, b.base.Time), cmp.Compare(a.base.UID, b.base.UID), cmp.Compare(a.place, b.place))
 	})
 	values := make([]reflect.Value, len(rows))
 	for i := range rows {
