@@ -29,9 +29,14 @@ type Replay struct {
 	Stdin         io.Reader // what the path "-" means; nil for nothing
 	RecordsDir    string    // where to write Zeek logs; "" for nowhere
 	RecordsFormat string    // "tsv" or "json"
+	// Memory is where what is read and found is remembered; nil for nowhere.
+	// What it holds already is judged together with it.
+	Memory *Memory
 	// Note is told what a user should know of the inputs and is no fault; nil
 	// for nobody.
 	Note func(string)
+
+	stdin string // the hash that stdin goes by in memory
 }
 
 // ErrNoInput says that nothing of what was named could be read.
@@ -41,6 +46,9 @@ var ErrNoInput = errors.New("none of the inputs could be read")
 // the summary's Skipped and count as far as they could be read; only if
 // nothing could be opened the error is ErrNoInput.
 func (r Replay) Run(ctx context.Context) (engine.Result, error) {
+	if r.Memory != nil && slices.Contains(r.Paths, "-") {
+		r.nameStdin()
+	}
 	in, err := r.openUnless(ctx)
 	if err != nil {
 		return engine.Result{Summary: testudo.Summary{Inputs: r.Paths, Skipped: interrupted(r.Paths), Local: r.Local}}, err
@@ -70,10 +78,20 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 		}
 		cfg.Tap = logs.Write
 	}
+	var kept *keeping
+	if r.Memory != nil {
+		if kept, err = r.keep(in); err != nil {
+			return engine.Result{}, err
+		}
+		cfg.Tap = kept.tap(cfg.Tap)
+	}
 	in.lent = true
 	res, err := engine.Run(ctx, cfg)
 	if logs != nil {
 		err = errors.Join(err, logs.Close())
+	}
+	if kept != nil {
+		err = errors.Join(err, kept.end(ctx, &res))
 	}
 	res.Summary.Inputs, res.Summary.Skipped = in.named, in.skipped
 	if err != nil && ctx.Err() != nil {
@@ -107,6 +125,7 @@ type inputs struct {
 	seen    map[string]bool // files, by their one true path
 	notes   []string
 	taken   int // how many were opened
+	files   []string
 	frames  []source.Frames
 	lent    bool   // the engine closes frames
 	logs    []logs // by kind, in the order in which they came up
@@ -303,6 +322,7 @@ func (in *inputs) open(o source.Opener, path string) {
 		return
 	}
 	in.taken++
+	in.files = append(in.files, path)
 	for i := range in.logs {
 		if in.logs[i].Name == o.Name {
 			in.logs[i].paths = append(in.logs[i].paths, path)
@@ -318,6 +338,7 @@ func (in *inputs) add(path string, f source.Frames, err error) {
 		return
 	}
 	in.taken++
+	in.files = append(in.files, path)
 	in.frames = append(in.frames, f)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/engine"
 	"github.com/testudo-shield/testudo/judge/detector"
+	"github.com/testudo-shield/testudo/judge/intel"
 	"github.com/testudo-shield/testudo/sense/protocol"
 	"github.com/testudo-shield/testudo/sense/source"
 )
@@ -19,6 +20,7 @@ type Parts struct {
 	Sources   []source.Opener // the first that recognises an input opens it
 	Protocols []protocol.Protocol
 	Detectors []detector.Detector
+	Formats   []intel.Format // of indicators; the first that recognises a file reads it
 }
 
 // Settings are what a user may choose for every use case.

@@ -56,6 +56,7 @@ type app struct {
 	stdout, stderr io.Writer
 	config         string
 	output         string
+	dir            string // the state folder that was named, "" for none
 }
 
 func main() {
@@ -130,6 +131,7 @@ func (a *app) root(args []string) *cobra.Command {
 	}
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (YAML); none is needed to start")
+	root.PersistentFlags().StringVar(&a.dir, "dir", "", "state folder `DIR`: what is remembered from run to run")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text, json or csv")
 	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.checkCommand(), a.selftestCommand(), a.versionCommand(), a.watchCommand(), a.serveCommand(), a.sensorCommand(), a.pagesCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true

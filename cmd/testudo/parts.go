@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+
 	"github.com/testudo-shield/testudo/judge/detector"
 	"github.com/testudo-shield/testudo/judge/detector/beacon"
 	"github.com/testudo-shield/testudo/judge/detector/bruteforce"
@@ -11,6 +13,22 @@ import (
 	"github.com/testudo-shield/testudo/judge/detector/scan"
 	"github.com/testudo-shield/testudo/judge/detector/tunnel"
 	"github.com/testudo-shield/testudo/judge/detector/worm"
+	"github.com/testudo-shield/testudo/judge/intel"
+	"github.com/testudo-shield/testudo/judge/intel/dataset"
+	"github.com/testudo-shield/testudo/judge/intel/galaxy"
+	"github.com/testudo-shield/testudo/judge/intel/hosts"
+	"github.com/testudo-shield/testudo/judge/intel/iprep"
+	"github.com/testudo-shield/testudo/judge/intel/maltrail"
+	"github.com/testudo-shield/testudo/judge/intel/misp"
+	"github.com/testudo-shield/testudo/judge/intel/plain"
+	"github.com/testudo-shield/testudo/judge/intel/rpz"
+	"github.com/testudo-shield/testudo/judge/intel/rules"
+	"github.com/testudo-shield/testudo/judge/intel/stix"
+	"github.com/testudo-shield/testudo/judge/intel/table"
+	"github.com/testudo-shield/testudo/judge/intel/warninglist"
+	zeekintel "github.com/testudo-shield/testudo/judge/intel/zeek"
+	"github.com/testudo-shield/testudo/keep/history"
+	"github.com/testudo-shield/testudo/keep/history/parquet"
 	"github.com/testudo-shield/testudo/sense/protocol"
 	"github.com/testudo-shield/testudo/sense/protocol/dhcp"
 	"github.com/testudo-shield/testudo/sense/protocol/dns"
@@ -34,7 +52,25 @@ import (
 
 // parts is what this binary is put together from: one line a leaf, sorted.
 func parts() shield.Parts {
-	return shield.Parts{Sources: sources(), Protocols: protocols(), Detectors: detectors()}
+	return shield.Parts{Sources: sources(), Protocols: protocols(), Detectors: detectors(), Formats: formats()}
+}
+
+// openHistory opens the history of a state folder.
+func openHistory(dir string, write bool) (history.Store, error) {
+	dir = filepath.Join(dir, "history")
+	if write {
+		return parquet.Open(dir)
+	}
+	return parquet.Read(dir)
+}
+
+// formats of indicators, the ones that are surest of themselves first.
+func formats() []intel.Format {
+	return []intel.Format{
+		stix.Format, misp.Format, misp.ManifestFormat, warninglist.Format, galaxy.Format,
+		zeekintel.Format, maltrail.Format, maltrail.KnownFormat, rules.Format, rpz.Format, hosts.Format,
+		iprep.Format, iprep.CategoryFormat, misp.HashesFormat, dataset.Format, table.Format, plain.Format,
+	}
 }
 
 func sources() []source.Opener {

@@ -61,8 +61,8 @@ func (a *app) replayCommand() *cobra.Command {
 		Short: "Read recorded traffic and say what attack is in it",
 		Long: "replay reads captures (pcap, pcapng, also .gz and .zst; - is stdin), Zeek logs, Suricata's eve.json,\n" +
 			"flow exports (captures of NetFlow, IPFIX or sFlow datagrams, files of IPFIX messages), or folders of\n" +
-			"them, merged by traffic time, and prints the incidents in them. It writes nothing unless --records is\n" +
-			"given.",
+			"them, merged by traffic time, and prints the incidents in them. It writes nothing unless --records or\n" +
+			"--dir is given: what is read and found is then remembered, and judged with what was before.",
 		Example: "  testudo replay your.pcap\n  testudo replay -o json --local 192.0.2.0/24 monday.pcap tuesday.pcap.gz",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -92,8 +92,15 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 		return err
 	}
 	set.Progress = show.update
+	var memory *shield.Memory
+	if a.dir != "" {
+		if memory, err = remembers(a.dir, true); err != nil {
+			return err
+		}
+		defer memory.Close()
+	}
 	res, err := shield.Replay{
-		Parts: parts(), Settings: set, Paths: paths, Stdin: a.stdin,
+		Parts: parts(), Settings: set, Paths: paths, Stdin: a.stdin, Memory: memory,
 		RecordsDir: f.records, RecordsFormat: f.recordsFormat,
 		Note: func(text string) { fmt.Fprintf(a.stderr, "testudo: %s\n", terminal(text)) },
 	}.Run(ctx)

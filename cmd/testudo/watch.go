@@ -62,7 +62,6 @@ func (a *app) watchCommand() *cobra.Command {
 	fl.StringSliceVar(&f.exporters, "exporters", nil, "networks whose flow exports are believed, as `CIDR[,CIDR]`")
 	fl.IntVar(&f.ringMB, "ring", 0, "`MB` of packets that may wait to be read, for each interface (default 64)")
 	fl.StringVar(&f.user, "user", "", "begun as root, go on as `USER` (default: testudo, else nobody)")
-	fl.StringVar(&f.dir, "dir", "", "keep what was learned in `DIR`, and go on from there after a restart")
 	return c
 }
 
@@ -78,6 +77,7 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	if err != nil {
 		return err
 	}
+	f.dir = a.dir
 	f.into(&c)
 	if err := f.misused(c); err != nil {
 		return exitError{exitUsage, fmt.Errorf("watch: %w", err)}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/keep/history"
+	"github.com/testudo-shield/testudo/keep/state"
+	"github.com/testudo-shield/testudo/shield"
+)
+
+// remembers opens the memory in dir; with write also its history for writing,
+// which one process at a time can do.
+func remembers(dir string, write bool) (*shield.Memory, error) {
+	if write {
+		if err := claimState(dir); err != nil {
+			return nil, err
+		}
+	}
+	m, err := shield.OpenMemory(dir, version, openHistory, write, now)
+	return m, memoryError(err)
+}
+
+// memory opens the memory that a command which asks or changes it is about:
+// that of --dir, or else the customary one.
+func (a *app) memory() (*shield.Memory, error) {
+	c, err := loadConfig(a.config)
+	if err != nil {
+		return nil, err
+	}
+	if a.dir != "" {
+		c.Dir = a.dir
+	}
+	return remembers(c.stateDir(), false)
+}
+
+func now() testudo.Time { return testudo.TimeOf(time.Now()) }
+
+// memoryError gives an error of the memory the contract's exit code.
+func memoryError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, new(exitError)):
+		return err
+	case errors.Is(err, shield.ErrNoMemory), errors.Is(err, state.ErrNotFound), errors.Is(err, state.ErrInvalid):
+		return exitError{exitUsage, err}
+	case errors.Is(err, state.ErrNewer), errors.Is(err, state.ErrForeign), errors.Is(err, history.ErrBusy), errors.Is(err, state.ErrBusy):
+		return exitError{exitRefused, err}
+	case errors.Is(err, os.ErrPermission):
+		return exitError{exitRights, fmt.Errorf("%w; it belongs to another account: use sudo, or name a folder of your own with --dir", err)}
+	}
+	return exitError{exitInput, err}
+}
