@@ -31,6 +31,9 @@ func toASCII(name string) (string, bool) {
 func punycode(label string) (string, bool) {
 	const initialN, initialBias = 128, 72
 	runes := []rune(label)
+	if len(runes) > 59 {
+		return "", false // longer than a label may be, and slow
+	}
 	var out []byte
 	for _, r := range runes {
 		if r < initialN {

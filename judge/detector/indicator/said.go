@@ -66,6 +66,8 @@ func (s *state) weak() string {
 		return "the entry is marked " + strings.Join(m.Words(), ", ") + ": never alone a reason to act"
 	case isPrint(s.field):
 		return "all that use the same library show this fingerprint: never alone a reason to act"
+	case s.asked && !s.talked && !s.top().recent(s.last):
+		return "it was only looked up, and no list saw it lately: never alone a reason to act"
 	}
 	return ""
 }
@@ -141,6 +143,9 @@ func (w *said) weight(at testudo.Time) float64 {
 	}
 	return x
 }
+
+// recent tells whether the source saw the value bad within half a year.
+func (w *said) recent(at testudo.Time) bool { return w.listed != 0 && at.Sub(w.listed) <= 180*day }
 
 // age tells in words how old the source's word is.
 func (w *said) age(at testudo.Time) string {
