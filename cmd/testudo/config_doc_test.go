@@ -107,14 +107,14 @@ func file(keys []told, indent string, out *strings.Builder) {
 	}
 }
 
-func table(keys []told, prefix string, out *strings.Builder) {
+func keyTable(keys []told, prefix string, out *strings.Builder) {
 	for _, k := range keys {
 		name := prefix + k.name
 		if len(k.keys) > 0 {
 			if k.list {
 				name += "[]"
 			}
-			table(k.keys, name+".", out)
+			keyTable(k.keys, name+".", out)
 			continue
 		}
 		standard := k.standard()
@@ -156,7 +156,7 @@ func TestConfigTold(t *testing.T) {
 	yaml.WriteString(fileHead)
 	file(keys, "", &yaml)
 	page.WriteString("<!-- keys: made from config.go -->\n| key | default | taken over at | what it is |\n|---|---|---|---|\n")
-	table(keys, "", &page)
+	keyTable(keys, "", &page)
 	page.WriteString("<!-- end of keys -->")
 
 	same(t, "testudo.yaml", yaml.String())
