@@ -137,9 +137,16 @@ func TestVerdict(t *testing.T) {
 		card Card
 		want Verdict
 	}{
-		{Card{}, Unknown}, {Card{Listed: with(0, 0)}, KnownBad}, {Card{Listed: with(0, 5), Now: 9}, Unknown}, {Card{Listed: with(0, 12), Now: 9}, KnownBad},
-		{Card{Listed: with(testudo.MarkShared, 0)}, SharedBy}, {Card{Listed: with(testudo.MarkKnown, 0)}, KnownGood}, {Card{Known: []string{"x"}}, KnownGood},
-		{Card{Known: []string{"x"}, Listed: with(0, 0)}, KnownBad}, {Card{Allowed: "why"}, KnownGood}, {Card{Listed: append(with(testudo.MarkShared, 0), with(0, 0)...)}, KnownBad},
+		{Card{}, Unknown},
+		{Card{Listed: with(0, 0)}, KnownBad},
+		{Card{Listed: with(0, 5), Now: 9}, Unknown},
+		{Card{Listed: with(0, 12), Now: 9}, KnownBad},
+		{Card{Listed: with(testudo.MarkShared, 0)}, SharedBy},
+		{Card{Listed: with(testudo.MarkKnown, 0)}, KnownGood},
+		{Card{Known: []string{"x"}}, KnownGood},
+		{Card{Known: []string{"x"}, Listed: with(0, 0)}, KnownBad},
+		{Card{Allowed: "why"}, KnownGood},
+		{Card{Listed: append(with(testudo.MarkShared, 0), with(0, 0)...)}, KnownBad},
 	} {
 		if got := c.card.Verdict(); got != c.want {
 			t.Errorf("%+v is %s, want %s", c.card.Listed, got, c.want)

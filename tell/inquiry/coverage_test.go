@@ -31,8 +31,11 @@ func TestWords(t *testing.T) {
 		{"a gap on both", 168, []testudo.Heartbeat{
 			beat("s", "eth1", 40, 0, ""), beat("s", "eth0", 168, 42, "sensor stopped"), beat("s", "eth0", 40, 0, ""), beat("s", "eth1", 170, 42, "sensor stopped"),
 		}, "recorded 166 of 168 h on 2 of 2 links (98.8 %); gaps: eth0 Mon 18:00 to 20:00 (sensor stopped), eth1 Mon 18:00 to 20:00 (sensor stopped)"},
-		{"a dead link", 168, []testudo.Heartbeat{beat("s", "eth0", 168, 0, ""), beat("s", "eth1", 400, 300, "unplugged")},
-			"recorded 168 of 168 h on 1 of 2 links (50 %); gaps: eth1 throughout (unplugged)"},
+		{
+			"a dead link", 168,
+			[]testudo.Heartbeat{beat("s", "eth0", 168, 0, ""), beat("s", "eth1", 400, 300, "unplugged")},
+			"recorded 168 of 168 h on 1 of 2 links (50 %); gaps: eth1 throughout (unplugged)",
+		},
 		{"dead", 24, []testudo.Heartbeat{beat("s", "eth1", 400, 300, "")}, "recorded nothing on 1 link in 24 h"},
 		{"overlap, near, many gaps", 1, []testudo.Heartbeat{
 			beat("a", "x", 1, 0.9, ""), beat("a", "x", 0.95, 0.8, ""), beat("a", "x", 0.7, 0.6, ""), beat("a", "x", 0.5, 0.4, ""), beat("a", "x", 0.35, 0.3, ""), beat("b", "x", 2, 0.0003, ""),
