@@ -102,6 +102,23 @@ func TestOursStay(t *testing.T) {
 	}
 }
 
+// TestNotes holds that words of a source are dropped where they name a machine
+// of ours, and kept otherwise.
+func TestNotes(t *testing.T) {
+	in := sample()
+	for note, kept := range map[string]bool{
+		"seen at 10.0.0.5": false, "FIN-PC-14 went there": false, "fin-pc-14.corp.example:443": false, "[10.0.0.5]": false, "from 10.0.0.5:50000,": false,
+		"fd00::1 asked": false, "fin-pc-144 of another": true, "see 203.0.113.66": true, "": true,
+	} {
+		in.Indicators = in.Indicators[:1]
+		in.Indicators[0].Note = note
+		got, _ := written(t, "csv", in, options())
+		if strings.Contains(got, note) != kept {
+			t.Errorf("note %q kept is not %v:\n%s", note, kept, got)
+		}
+	}
+}
+
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
 func TestLabels(t *testing.T) {

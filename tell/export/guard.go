@@ -188,9 +188,13 @@ func (g *guard) prose(s string) string {
 	return s
 }
 
-// mentions says whether a text names a machine of ours.
+// mentions says whether a text names a machine of ours, also by its full name
+// where we know the short one.
 func (g *guard) mentions(s string) bool {
-	return slices.ContainsFunc(strings.FieldsFunc(s, betweenWords), g.ownWord)
+	return slices.ContainsFunc(strings.FieldsFunc(s, betweenWords), func(w string) bool {
+		short, _, _ := strings.Cut(w, ".")
+		return g.ownWord(w) || g.names[canonical(short)]
+	})
 }
 
 // ownWord says whether a word is one of our addresses or names, with or

@@ -228,8 +228,13 @@ func TestSTIXValid(t *testing.T) {
 func TestValidator(t *testing.T) {
 	good, _ := written(t, "stix", sample(), options())
 	for _, c := range [][2]string{
-		{`.000Z"`, `Z"`}, {`"spec_version": "2.1"`, `"spec_version": "2.0"`}, {`= '203.0.113.66'`, `= '203'0'`}, {`"malicious-activity"`, `"Bad"`},
-		{`"sighting_of_ref": "indicator--`, `"sighting_of_ref": "identity--`}, {`"relationship_type": "consists-of"`, `"relationship_type": "controls"`}, {`"value": "203.0.113.7"`, `"value": "203.0.113.8"`},
+		{`.000Z"`, `Z"`},
+		{`"spec_version": "2.1"`, `"spec_version": "2.0"`},
+		{`= '203.0.113.66'`, `= '203'0'`},
+		{`"malicious-activity"`, `"Bad"`},
+		{`"sighting_of_ref": "indicator--`, `"sighting_of_ref": "identity--`},
+		{`"relationship_type": "consists-of"`, `"relationship_type": "controls"`},
+		{`"value": "203.0.113.7"`, `"value": "203.0.113.8"`},
 	} {
 		if bad := strings.Replace(good, c[0], c[1], 1); bad == good || len(validate([]byte(bad))) == 0 {
 			t.Errorf("%s for %s is not seen", c[1], c[0])

@@ -114,7 +114,7 @@ func Words(c testudo.Coverage, zone *time.Location) string {
 	period := c.To.Sub(c.From)
 	switch {
 	case period <= 0:
-		return "recorded nothing: the period is empty"
+		return "how much was recorded is not known"
 	case len(c.Links) == 0:
 		return "recorded nothing: no sensor was watching"
 	case active == 0:
@@ -193,7 +193,10 @@ func gapWords(c testudo.Coverage, zone *time.Location) string {
 	slices.SortStableFunc(all, func(a, b gap) int { return cmp.Compare(a.From, b.From) })
 	var words []string
 	for _, g := range all {
-		w := clean(g.link) + " " + span(g.Span, c, zone)
+		w := clean(g.link) + " throughout"
+		if g.From > c.From || g.To < c.To {
+			w = clean(g.link) + " " + span(g.Span, c, zone)
+		}
 		if g.Cause != "" {
 			w += " (" + clean(g.Cause) + ")"
 		}
@@ -287,6 +290,7 @@ func newCoverageJSON(c testudo.Coverage) coverageJSON {
 		for _, s := range l.Recorded {
 			n.Recorded += s.Length().Seconds()
 		}
+		n.Recorded = math.Round(n.Recorded*1e6) / 1e6
 		for _, s := range l.Lost {
 			n.Lost = append(n.Lost, lostJSON(s))
 		}

@@ -79,7 +79,7 @@ func (p *page) explain(c *Case) {
 		}
 		p.row("state", p.dot(life, c.Why))
 	}
-	label := "step by step"
+	label := "steps"
 	for i, s := range inTime(c.Sightings) {
 		p.row(label, p.dot(fmt.Sprintf("%d. %s", i+1, p.when(s.First)), s.Detector+": "+cmp.Or(s.Summary, s.Title)))
 		label = ""

@@ -177,9 +177,13 @@ func (h *Hunt) Text(w io.Writer, o TextOptions) error {
 		if h.Reached != 0 {
 			reached = " at records of " + p.when(h.Reached)
 		}
-		p.head("Stopped" + reached + ": what follows was found until then.")
+		p.head("Stopped" + reached + ": what follows was found until then; the rest was not looked at.")
 	}
-	if h.Found == 0 {
+	switch {
+	case h.Found == 0 && h.Stopped:
+		p.head("Nothing until then: " + Words(h.Coverage, p.zone) + ".")
+		return p.to(w)
+	case h.Found == 0:
 		p.head(Nothing(h.Question, h.Coverage, p.zone))
 		return p.to(w)
 	}
@@ -208,7 +212,7 @@ func hostWords(hosts []Touched, more bool) string {
 		}
 		word := t.Address.String()
 		if t.Name != "" {
-			word = t.Name + " (" + word + ")"
+			word = t.Name + " " + word
 		}
 		words = append(words, fmt.Sprintf("%s (%s)", word, many(t.Records, "record", "records")))
 	}
@@ -222,10 +226,26 @@ func hostWords(hosts []Touched, more bool) string {
 // rowWords tells a record in a line.
 func rowWords(row Row) string {
 	words := make([]string, 0, len(row.Facts))
+	ends := map[string]string{}
 	for _, f := range row.Facts {
-		words = append(words, f.Name+"="+factWord(f.Value))
+		switch f.Name {
+		case "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto":
+			ends[f.Name] = factWord(f.Value)
+		default:
+			words = append(words, f.Name+"="+factWord(f.Value))
+		}
+	}
+	if len(ends) > 0 {
+		words = append([]string{joinPort(ends["id.orig_h"], ends["id.orig_p"]) + " -> " + joinPort(ends["id.resp_h"], ends["id.resp_p"]) + " " + ends["proto"]}, words...)
 	}
 	return strings.Join(words, " ")
+}
+
+func joinPort(host, port string) string {
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + cmp.Or(port, "0")
 }
 
 // factWord tells a value; one with blanks stands in quotes.

@@ -88,8 +88,11 @@ func (c *Card) Text(w io.Writer, o TextOptions) error {
 	p := newPage(o)
 	p.head(strings.TrimSpace(c.Value + "  " + c.Sort))
 	lists := "on no list of indicators"
-	if n := sources(c.Listed); n > 0 {
-		lists = "on " + many(int64(n), "list", "lists")
+	if all, sure := sources(c.Listed, c.Now); all > 0 {
+		lists = "on " + many(int64(all), "list", "lists")
+		if sure < all {
+			lists += fmt.Sprintf(", %d of them not to act on alone", all-sure)
+		}
 	}
 	p.head(p.dot(strings.ToUpper(string(c.Verdict())), lists))
 	p.rows("listed", listings(c.Listed, c.Now))
@@ -117,18 +120,23 @@ func (c *Card) advice() string {
 	case v == SharedBy:
 		return "do not block it: unrelated parties use it"
 	case v == KnownGood:
-		return "nothing"
+		return "nothing: it is known and expected"
 	}
 	return "no list speaks for or against it: judge it by what it did, testudo hunt " + c.Value
 }
 
-// sources counts the lists.
-func sources(l []testudo.Indicator) int {
+// sources counts the lists, and those of them that say it without a mark.
+func sources(l []testudo.Indicator, now testudo.Time) (all, sure int) {
 	seen := map[string]bool{}
 	for _, i := range l {
-		seen[i.Source] = true
+		seen[i.Source] = seen[i.Source] || marks(&i, now) == 0
 	}
-	return len(seen)
+	for _, unmarked := range seen {
+		if unmarked {
+			sure++
+		}
+	}
+	return len(seen), sure
 }
 
 // listings tells who lists a value, the freshest and surest first.

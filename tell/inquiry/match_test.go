@@ -84,8 +84,18 @@ func TestLike(t *testing.T) {
 		s, pattern string
 		want       bool
 	}{
-		{"abc", "abc", true}, {"abc", "a*", true}, {"abc", "*c", true}, {"abc", "a*c", true}, {"ac", "a*c", true}, {"abcbd", "a*b*d", true},
-		{"abc", "*b*", true}, {"abc", "*d*", false}, {"a", "a*a", false}, {"", "*", true}, {"abc", "b*", false}, {"abab", "*ab", true},
+		{"abc", "abc", true},
+		{"abc", "a*", true},
+		{"abc", "*c", true},
+		{"abc", "a*c", true},
+		{"ac", "a*c", true},
+		{"abcbd", "a*b*d", true},
+		{"abc", "*b*", true},
+		{"abc", "*d*", false},
+		{"a", "a*a", false},
+		{"", "*", true},
+		{"abc", "b*", false},
+		{"abab", "*ab", true},
 	} {
 		if got := like(c.s, c.pattern); got != c.want {
 			t.Errorf("%q like %q is %v", c.s, c.pattern, got)
