@@ -151,7 +151,7 @@ func TestStream(t *testing.T) {
 	}
 	for _, text := range []string{"", "{", `{"a"`, `{"a":1`, "[1", "{]"} {
 		s := intel.NewStream(strings.NewReader(text))
-		if err := s.Object(func(string) error { return s.Pass() }); err == nil && text != "[1" {
+		if err := s.Object(func(string) error { return s.Pass() }); err == nil {
 			t.Errorf("%q is whole", text)
 		}
 	}
