@@ -26,6 +26,7 @@ func TestTyped(t *testing.T) {
 		{testudo.URLIndicator, "tcp://203.0.113.7:443/", "address 203.0.113.7"},
 		{testudo.URLIndicator, "file://host.example/share/x", ""},
 		{testudo.HostIndicator, "spy.example:443", "domain spy.example"},
+		{testudo.HostIndicator, "*.spy.example", "domain spy.example"},
 		{testudo.EmailIndicator, "spy.example", ""},
 		{testudo.HashIndicator, "spy.example", ""},
 		{testudo.JA3Indicator, "00112233445566778899AABBCCDDEEFF", "ja3 00112233445566778899aabbccddeeff"},
