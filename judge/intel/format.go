@@ -71,6 +71,9 @@ func Shaped(source, value string) (testudo.Indicator, bool) {
 // taken for what it is; a name said of an address or of a URL without a path
 // likewise. A URL of another scheme that names a server alone is the server.
 func Typed(source string, t testudo.IndicatorType, value string) (testudo.Indicator, bool) {
+	if t == testudo.HostIndicator && strings.HasPrefix(value, "*.") {
+		t = testudo.DomainIndicator
+	}
 	in := testudo.Indicator{Type: t, Source: source, Confidence: -1}
 	v, ok := Canonical(t, value)
 	in.Value = v

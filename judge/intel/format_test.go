@@ -26,6 +26,7 @@ func TestTyped(t *testing.T) {
 		{testudo.URLIndicator, "tcp://203.0.113.7:443/", "address 203.0.113.7"},
 		{testudo.URLIndicator, "file://host.example/share/x", ""},
 		{testudo.HostIndicator, "spy.example:443", "domain spy.example"},
+		{testudo.HostIndicator, "*.spy.example", "domain spy.example"},
 		{testudo.EmailIndicator, "spy.example", ""},
 		{testudo.HashIndicator, "spy.example", ""},
 		{testudo.JA3Indicator, "00112233445566778899AABBCCDDEEFF", "ja3 00112233445566778899aabbccddeeff"},
@@ -151,7 +152,7 @@ func TestStream(t *testing.T) {
 	}
 	for _, text := range []string{"", "{", `{"a"`, `{"a":1`, "[1", "{]"} {
 		s := intel.NewStream(strings.NewReader(text))
-		if err := s.Object(func(string) error { return s.Pass() }); err == nil && text != "[1" {
+		if err := s.Object(func(string) error { return s.Pass() }); err == nil {
 			t.Errorf("%q is whole", text)
 		}
 	}

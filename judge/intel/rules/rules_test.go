@@ -27,6 +27,7 @@ alert ip any any -> any any (msg:"none"; sid:15;)
 alert tls any any -> any any (msg:"word"; ja3.hash; content:"word"; sid:16;)
 prose
 alert http any any -> any any (msg:"not"; http.host; content:"a.example"; endswith; content:!"good.a.example"; sid:17;)
+alert dns any any -> any any (msg:"ending"; dns.query; content:".example"; endswith; classtype:bad-unknown; sid:18;)
 `
 
 func TestParse(t *testing.T) {
@@ -50,6 +51,7 @@ domain long.example (long)
 19: not what its keyword says: no address, name, URL, email address or hash
 20: a line that is no rule
 domain a.example (not)
+22: a rule that says bad-unknown, and blames nobody
 `)
 }
 

@@ -28,6 +28,10 @@ func (r *rule) values() ([]typed, string) {
 	if r.action == "pass" {
 		return nil, "a rule that lets through"
 	}
+	switch class := r.option("classtype"); class {
+	case "not-suspicious", "unknown", "bad-unknown", "misc-activity", "policy-violation", "protocol-command-decode", "external-ip-check", "icmp-event":
+		return nil, "a rule that says " + class + ", and blames nobody"
+	}
 	found, why := r.matches()
 	if why != "" {
 		return nil, why

@@ -132,6 +132,7 @@ func (o *object) threat(kind testudo.ThreatKind) testudo.Threat {
 			t.Refs = append(t.Refs, r.URL)
 		}
 	}
+	t.Name = strings.TrimPrefix(t.Name, t.ID+": ")
 	for _, s := range append(o.Aliases, o.MitreAliases...) {
 		if !strings.EqualFold(s, t.Name) {
 			t.Synonyms = intel.AddThreats(t.Synonyms, s)
@@ -172,7 +173,7 @@ func (o *object) describe(in *testudo.Indicator) {
 	}
 	in.Confidence = int(o.Confidence) - 1
 	var notes []string
-	if !strings.EqualFold(intel.Refang(o.Name), in.Value) && !strings.Contains(o.Name, " = '") {
+	if _, v, _ := intel.Classify(o.Name); v != in.Value && !strings.EqualFold(o.Name, in.Value) && !strings.Contains(o.Name, " = '") {
 		notes = append(notes, o.Name)
 	}
 	notes = append(notes, o.Description)

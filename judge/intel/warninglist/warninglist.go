@@ -21,7 +21,7 @@ func Sniff(head []byte, _ string) bool {
 		return false
 	}
 	has := func(key string) bool { return bytes.Contains(head, []byte(key)) }
-	return has(`"matching_attributes"`) || has(`"list"`) && has(`"description"`) && !has(`"Event"`) && !has(`"objects"`)
+	return has(`"matching_attributes"`) || bytes.HasPrefix(head, []byte(`{"list":[`)) || has(`"list"`) && has(`"description"`) && !has(`"Event"`) && !has(`"objects"`)
 }
 
 // maxEntries bounds the values of one list.
