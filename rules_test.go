@@ -34,6 +34,7 @@ var mayImport = []struct {
 	{"judge/detector/detectortest", []string{"judge/annotate", "judge/snapshot"}, "traces are annotated, and memories saved, as the engine would"},
 	{"judge/annotate", []string{"judge/detector"}, "it keeps what it learned in the detectors' bounded table"},
 	{"judge/incident", []string{"judge/detector"}, "likewise"},
+	{"keep/state", []string{"keep/state/body"}, "what is kept of sightings is written there, apart from the database"},
 	{"judge/adversary", []string{"judge/incident"}, "campaigns join incidents"},
 	{"tell/report", []string{"tell/inquiry"}, "a report cites inquiries"},
 	{"tell/console", []string{"shield"}, "the console changes nothing except through shield"},

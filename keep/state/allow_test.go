@@ -20,17 +20,36 @@ func TestAllowed(t *testing.T) {
 		a    Allowance
 		want bool
 	}{
-		{Allowance{Value: "203.0.113.7"}, true}, {Allowance{Value: "203.0.113.8"}, false}, {Allowance{Value: "10.0.0.5"}, true},
-		{Allowance{Value: "::ffff:203.0.113.7"}, true}, {Allowance{Value: "203.0.113.0/24"}, true}, {Allowance{Value: "203.0.114.0/24"}, false},
-		{Allowance{Value: "cdn.update.example"}, true}, {Allowance{Value: "CDN.Update.Example."}, true}, {Allowance{Value: "update.example"}, false},
-		{Allowance{Value: "*.update.example"}, true}, {Allowance{Value: "*.cdn.update.example"}, true}, {Allowance{Value: "*.date.example"}, false},
-		{Allowance{Value: "*.example"}, true}, {Allowance{Value: "cdn*.example"}, true}, {Allowance{Value: "c*n*e.ex*"}, true}, {Allowance{Value: "x*"}, false},
-		{Allowance{Value: "203.0.*"}, true}, {Allowance{Value: "pc-1.corp.example"}, true},
-		{Allowance{Value: "*", Source: "10.0.0.5"}, true}, {Allowance{Value: "*", Source: "10.0.0.6"}, false}, {Allowance{Value: "*", Source: "203.0.113.7"}, false},
-		{Allowance{Value: "*.example", Destination: "203.0.113.0/24"}, true}, {Allowance{Value: "*.example", Destination: "10.0.0.5"}, false},
-		{Allowance{Value: "203.0.113.7", Port: "443"}, true}, {Allowance{Value: "203.0.113.7", Port: "TCP/443"}, true}, {Allowance{Value: "203.0.113.7", Port: "udp/443"}, false},
-		{Allowance{Value: "203.0.113.7", Network: "10.0.0.0/8"}, true}, {Allowance{Value: "203.0.113.7", Network: "10.1.0.0/16"}, false},
-		{Allowance{Value: "203.0.113.7", Until: 100}, true}, {Allowance{Value: "203.0.113.7", Until: 50}, false},
+		{Allowance{Value: "203.0.113.7"}, true},
+		{Allowance{Value: "203.0.113.8"}, false},
+		{Allowance{Value: "10.0.0.5"}, true},
+		{Allowance{Value: "::ffff:203.0.113.7"}, true},
+		{Allowance{Value: "203.0.113.0/24"}, true},
+		{Allowance{Value: "203.0.114.0/24"}, false},
+		{Allowance{Value: "cdn.update.example"}, true},
+		{Allowance{Value: "CDN.Update.Example."}, true},
+		{Allowance{Value: "update.example"}, false},
+		{Allowance{Value: "*.update.example"}, true},
+		{Allowance{Value: "*.cdn.update.example"}, true},
+		{Allowance{Value: "*.date.example"}, false},
+		{Allowance{Value: "*.example"}, true},
+		{Allowance{Value: "cdn*.example"}, true},
+		{Allowance{Value: "c*n*e.ex*"}, true},
+		{Allowance{Value: "x*"}, false},
+		{Allowance{Value: "203.0.*"}, true},
+		{Allowance{Value: "pc-1.corp.example"}, true},
+		{Allowance{Value: "*", Source: "10.0.0.5"}, true},
+		{Allowance{Value: "*", Source: "10.0.0.6"}, false},
+		{Allowance{Value: "*", Source: "203.0.113.7"}, false},
+		{Allowance{Value: "*.example", Destination: "203.0.113.0/24"}, true},
+		{Allowance{Value: "*.example", Destination: "10.0.0.5"}, false},
+		{Allowance{Value: "203.0.113.7", Port: "443"}, true},
+		{Allowance{Value: "203.0.113.7", Port: "TCP/443"}, true},
+		{Allowance{Value: "203.0.113.7", Port: "udp/443"}, false},
+		{Allowance{Value: "203.0.113.7", Network: "10.0.0.0/8"}, true},
+		{Allowance{Value: "203.0.113.7", Network: "10.1.0.0/16"}, false},
+		{Allowance{Value: "203.0.113.7", Until: 100}, true},
+		{Allowance{Value: "203.0.113.7", Until: 50}, false},
 	} {
 		c.a.List, c.a.Why = Allow, "ours"
 		if err := c.a.tidy(); err != nil {
@@ -74,8 +93,14 @@ func TestCovers(t *testing.T) {
 func TestAllowList(t *testing.T) {
 	s := openTest(t, t.TempDir())
 	for _, bad := range []Allowance{
-		{List: "x", Value: "a", Why: "b"}, {List: Allow, Why: "b"}, {List: Allow, Value: "a"}, {List: Allow, Value: "*", Why: "b"}, {List: Allow, Value: "*.*", Why: "b"},
-		{List: Allow, Value: "a", Why: "b", Port: "https"}, {List: Allow, Value: "a", Why: "b", Network: "lan"}, {List: Allow, Value: "a", Why: "b", Since: 5, Until: 4},
+		{List: "x", Value: "a", Why: "b"},
+		{List: Allow, Why: "b"},
+		{List: Allow, Value: "a"},
+		{List: Allow, Value: "*", Why: "b"},
+		{List: Allow, Value: "*.*", Why: "b"},
+		{List: Allow, Value: "a", Why: "b", Port: "https"},
+		{List: Allow, Value: "a", Why: "b", Network: "lan"},
+		{List: Allow, Value: "a", Why: "b", Since: 5, Until: 4},
 	} {
 		if _, err := s.AddAllowance(bad); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v", bad, err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/keep/state/body"
 )
 
 // one stores one told incident, which carries on the stored ones given, the
@@ -241,13 +242,13 @@ func (t *telling) alias(alias, id string) error {
 }
 
 func (t *telling) insert(inc *testudo.Incident, id string) error {
-	body, err := encodeIncident(inc)
+	data, err := body.Incident(inc)
 	if err != nil {
 		return err
 	}
 	_, err = t.tx.Exec(`INSERT INTO incidents (id, state, added, told, kind, severity, confidence, urgency, title, first, last, format, body)
 		VALUES (?, 'new', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		id, t.now, t.now, inc.Kind, inc.Severity, inc.Confidence, inc.Urgency, inc.Title, inc.First, inc.Last, format, string(body))
+		id, t.now, t.now, inc.Kind, inc.Severity, inc.Confidence, inc.Urgency, inc.Title, inc.First, inc.Last, body.Format, string(data))
 	if err != nil {
 		return err
 	}
@@ -260,12 +261,12 @@ func (t *telling) insert(inc *testudo.Incident, id string) error {
 // update writes the incident as it is told now, if that is otherwise than
 // before, and a row of its life where its severity changed.
 func (t *telling) update(inc *testudo.Incident, id string, was *before) (changed bool, err error) {
-	body, err := encodeIncident(inc)
+	data, err := body.Incident(inc)
 	if err != nil {
 		return false, err
 	}
 	if _, err := t.tx.Exec(`UPDATE incidents SET kind = ?, severity = ?, confidence = ?, urgency = ?, title = ?, first = ?, last = ?, format = ?, body = ? WHERE id = ?`,
-		inc.Kind, inc.Severity, inc.Confidence, inc.Urgency, inc.Title, inc.First, inc.Last, format, string(body), id); err != nil {
+		inc.Kind, inc.Severity, inc.Confidence, inc.Urgency, inc.Title, inc.First, inc.Last, body.Format, string(data), id); err != nil {
 		return false, err
 	}
 	var told []byte

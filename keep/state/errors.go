@@ -6,6 +6,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/testudo-shield/testudo/keep/state/body"
 )
 
 // Errors that a command answers in ways of their own.
@@ -41,6 +43,14 @@ func (s *State) fail(what string, err error) error {
 }
 
 func (s *State) translate(err error) error {
+	switch {
+	case errors.Is(err, body.ErrBroken):
+		return fmt.Errorf("%w: %w; restore a backup", ErrDamaged, err)
+	case errors.Is(err, body.ErrVersion):
+		return fmt.Errorf("%w: %w; use that version or a later one", ErrNewer, err)
+	case errors.Is(err, body.ErrType):
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	var broken *sqlite.Error
 	if !errors.As(err, &broken) {
 		return err

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/keep/state/body"
 )
 
 // Incident is a stored incident: as it was told last, under its lasting ID,
@@ -81,11 +82,11 @@ func (f Filter) where() (where string, args []any) {
 
 func scanIncident(rows *sql.Rows) (inc Incident, err error) {
 	var version int
-	var body []byte
-	if err = rows.Scan(&inc.ID, &inc.State, &inc.Added, &inc.Told, &inc.Kind, &inc.Severity, &inc.Urgency, &inc.First, &inc.Last, &version, &body); err != nil {
+	var data []byte
+	if err = rows.Scan(&inc.ID, &inc.State, &inc.Added, &inc.Told, &inc.Kind, &inc.Severity, &inc.Urgency, &inc.First, &inc.Last, &version, &data); err != nil {
 		return inc, err
 	}
-	return inc, decodeIncident(version, body, &inc.Incident)
+	return inc, body.ReadIncident(version, data, &inc.Incident)
 }
 
 // Get returns an incident with all that is known of it, by any ID that

@@ -23,9 +23,17 @@ func sighting(detector, key string, at testudo.Time) testudo.Sighting {
 		Reasons:  []testudo.Reason{{Family: testudo.Base, Weight: -2.125, Text: "rare"}, {Family: testudo.Timing, Weight: 0.1 + 0.2, Text: "regular"}},
 		Innocent: "an updater", Techniques: []string{"T1573"},
 		Evidence: []testudo.Fact{
-			{Name: "count", Value: 12}, {Name: "bytes", Value: int64(math.MaxInt64)}, {Name: "share", Value: 0.0}, {Name: "none", Value: math.Inf(-1)},
-			{Name: "names", Value: []string{"x", "\xff\x00"}}, {Name: "few", Value: []string{}}, {Name: "nil", Value: []string(nil)},
-			{Name: "odd", Value: "not \xc3\x28 text\x00"}, {Name: "whole", Value: 3.0}, {Name: "yes", Value: true}, {Name: "unset"},
+			{Name: "count", Value: 12},
+			{Name: "bytes", Value: int64(math.MaxInt64)},
+			{Name: "share", Value: 0.0},
+			{Name: "none", Value: math.Inf(-1)},
+			{Name: "names", Value: []string{"x", "\xff\x00"}},
+			{Name: "few", Value: []string{}},
+			{Name: "nil", Value: []string(nil)},
+			{Name: "odd", Value: "not \xc3\x28 text\x00"},
+			{Name: "whole", Value: 3.0},
+			{Name: "yes", Value: true},
+			{Name: "unset"},
 		},
 		UIDs: []testudo.UID{0, 1, math.MaxUint64},
 	}
@@ -249,10 +257,18 @@ func TestList(t *testing.T) {
 		f    Filter
 		want string
 	}{
-		{Filter{}, "B1 A1"}, {Filter{Severity: testudo.Medium}, "A1"}, {Filter{Kind: testudo.Scan}, "B1"},
-		{Filter{Since: b.Last}, "B1"}, {Filter{States: []Life{New, Closed}}, "B1 A1"}, {Filter{States: []Life{Closed}}, ""},
-		{Filter{Victim: "10.0.0.5"}, "A1"}, {Filter{Victim: "pc-1"}, "A1"}, {Filter{Server: "spy.example"}, "A1"},
-		{Filter{Server: "y.example"}, ""}, {Filter{Server: "::ffff:203.0.113.7"}, "A1"}, {Filter{Server: "10.0.0.5"}, ""},
+		{Filter{}, "B1 A1"},
+		{Filter{Severity: testudo.Medium}, "A1"},
+		{Filter{Kind: testudo.Scan}, "B1"},
+		{Filter{Since: b.Last}, "B1"},
+		{Filter{States: []Life{New, Closed}}, "B1 A1"},
+		{Filter{States: []Life{Closed}}, ""},
+		{Filter{Victim: "10.0.0.5"}, "A1"},
+		{Filter{Victim: "pc-1"}, "A1"},
+		{Filter{Server: "spy.example"}, "A1"},
+		{Filter{Server: "y.example"}, ""},
+		{Filter{Server: "::ffff:203.0.113.7"}, "A1"},
+		{Filter{Server: "10.0.0.5"}, ""},
 	} {
 		list, err := s.List(c.f)
 		var got []string

@@ -3,13 +3,13 @@ package state
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"strings"
 
 	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/keep/state/body"
 )
 
 const indicatorColumns = "type, value, tlp, confidence, first, last, expires, marks, licence, note, threats"
@@ -36,15 +36,10 @@ func (s *indicatorScan) row(rows *sql.Rows, more ...any) error {
 	if s.threats == nil {
 		return nil
 	}
-	return decodeThreats(s.threats, &s.Indicator)
-}
-
-func decodeThreats(data []byte, into *testudo.Indicator) error {
-	var list []text
-	if err := json.Unmarshal(data, &list); err != nil {
-		return fmt.Errorf("indicator %s: threats: %w: %w", into.Value, ErrDamaged, err)
+	var err error
+	if s.Threats, err = body.ReadStrings(s.threats); err != nil {
+		return fmt.Errorf("indicator %s: threats: %w", s.Value, err)
 	}
-	into.Threats = plain(list)
 	return nil
 }
 
@@ -197,7 +192,7 @@ func (i *importer) args(to []any, x *testudo.Indicator) ([]any, error) {
 		note = x.Note
 	}
 	if len(x.Threats) > 0 {
-		b, err := json.Marshal(texts(x.Threats))
+		b, err := body.Strings(x.Threats)
 		if err != nil {
 			return nil, err
 		}

@@ -55,50 +55,71 @@ func (s *State) Lookup(value string) (found []Listed, err error) {
 	return found, nil
 }
 
+// question is what is asked for of each source.
+type question struct {
+	Type  testudo.IndicatorType
+	Value string
+}
+
+// questions holds each once.
+type questions []question
+
+func (q *questions) add(t testudo.IndicatorType, v string) {
+	if ask := (question{t, v}); !slices.Contains(*q, ask) {
+		*q = append(*q, ask)
+	}
+}
+
 // wanted is what may be stored of a value, without what it cannot be.
-func wanted(value string) (all []testudo.Indicator) {
-	add := func(t testudo.IndicatorType, v string) { all = append(all, testudo.Indicator{Type: t, Value: v}) }
+func wanted(value string) (all questions) {
 	value = strings.TrimSpace(value)
 	lower := canonical(value)
 	if a, err := netip.ParseAddr(lower); err == nil {
-		add(testudo.AddressIndicator, lower)
-		holding(netip.PrefixFrom(a, a.BitLen()), add)
+		all.add(testudo.AddressIndicator, lower)
+		all.prefixes(netip.PrefixFrom(a, a.BitLen()))
 		return all
 	}
 	if p, err := netip.ParsePrefix(lower); err == nil {
-		holding(p, add)
+		all.prefixes(p)
 		return all
 	}
 	for _, t := range allTypes {
 		switch t {
 		case testudo.AddressIndicator, testudo.PrefixIndicator, testudo.DomainIndicator:
 		default:
-			add(t, lower)
-			if value != lower {
-				add(t, value) // agents, and paths of URLs, keep their case
-			}
+			all.add(t, lower)
+			all.add(t, value) // agents, and paths of URLs, keep their case
 		}
 	}
-	_, rest, isURL := strings.Cut(value, "://")
-	if isURL {
-		host, path, _ := strings.Cut(rest, "/")
-		add(testudo.URLIndicator, strings.ToLower(host)+"/"+path)
-		return append(all, wanted(host)...)
+	url := value
+	if _, rest, ok := strings.Cut(value, "://"); ok {
+		url = rest
 	}
-	if host, path, ok := strings.Cut(value, "/"); ok {
-		add(testudo.URLIndicator, strings.ToLower(host)+"/"+path)
-		return append(all, wanted(host)...)
+	if host, path, ok := strings.Cut(url, "/"); ok || url != value {
+		all.add(testudo.URLIndicator, strings.ToLower(host)+"/"+path)
+		return append(all, wanted(bare(host))...)
 	}
 	for name, ok := lower, true; ok; _, name, ok = strings.Cut(name, ".") {
-		add(testudo.DomainIndicator, name)
+		all.add(testudo.DomainIndicator, name)
 	}
 	return all
 }
 
-// holding adds all prefixes that hold p, the narrowest first.
-func holding(p netip.Prefix, add func(testudo.IndicatorType, string)) {
+// bare cuts a port off the host of a URL.
+func bare(host string) string {
+	if a, err := netip.ParseAddrPort(host); err == nil {
+		return a.Addr().String()
+	}
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	return strings.Trim(host, "[]")
+}
+
+// prefixes adds all that hold p, the narrowest first.
+func (q *questions) prefixes(p netip.Prefix) {
 	for bits := p.Bits(); bits >= 0; bits-- {
 		wider, _ := p.Addr().Prefix(bits) // bits is never out of range
-		add(testudo.PrefixIndicator, wider.String())
+		q.add(testudo.PrefixIndicator, wider.String())
 	}
 }

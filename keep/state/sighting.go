@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/keep/state/body"
 )
 
 // Sight stores sightings with all their addends. Of two with the same
@@ -59,9 +60,9 @@ func (s *State) eachSighting(rows *sql.Rows, err error, yield func(testudo.Sight
 
 func scanSighting(rows *sql.Rows) (got testudo.Sighting, err error) {
 	var version int
-	var body sql.RawBytes
-	if err = rows.Scan(&got.Detector, &got.Key, &got.First, &got.Last, &version, &body); err == nil {
-		err = decodeSighting(version, body, &got)
+	var data sql.RawBytes
+	if err = rows.Scan(&got.Detector, &got.Key, &got.First, &got.Last, &version, &data); err == nil {
+		err = body.ReadSighting(version, data, &got)
 	}
 	return got, err
 }
@@ -89,18 +90,18 @@ type kept struct {
 
 // keep stores one sighting by the rule of Sight.
 func (k keeper) keep(s *testudo.Sighting) (was kept, err error) {
-	body, err := encodeSighting(s)
+	data, err := body.Sighting(s)
 	if err != nil {
 		return was, err
 	}
-	first, last, version := s.First, s.Last, format
+	first, last, version := s.First, s.Last, body.Format
 	var oldFirst, oldLast testudo.Time
 	var oldVersion int
 	var oldBody []byte
 	err = k.find.QueryRow(s.Detector, s.Key).Scan(&oldFirst, &oldLast, &oldVersion, &oldBody, &was.incident, &was.aside)
 	if errors.Is(err, sql.ErrNoRows) {
 		was.changed = true
-		_, err = k.add.Exec(first, last, version, string(body), s.Detector, s.Key)
+		_, err = k.add.Exec(first, last, version, string(data), s.Detector, s.Key)
 		return was, err
 	}
 	if err != nil {
@@ -108,12 +109,12 @@ func (k keeper) keep(s *testudo.Sighting) (was kept, err error) {
 	}
 	first = min(first, oldFirst)
 	if last < oldLast {
-		last, version, body = oldLast, oldVersion, oldBody
+		last, version, data = oldLast, oldVersion, oldBody
 	}
-	if first == oldFirst && last == oldLast && version == oldVersion && bytes.Equal(body, oldBody) {
+	if first == oldFirst && last == oldLast && version == oldVersion && bytes.Equal(data, oldBody) {
 		return was, nil
 	}
 	was.changed = true
-	_, err = k.change.Exec(first, last, version, string(body), s.Detector, s.Key)
+	_, err = k.change.Exec(first, last, version, string(data), s.Detector, s.Key)
 	return was, err
 }

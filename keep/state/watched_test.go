@@ -93,8 +93,11 @@ func TestHosts(t *testing.T) {
 	s := openTest(t, t.TempDir())
 	a := netip.MustParseAddr("10.0.0.5")
 	list := []Holding{
-		{a, "PC-1", "dhcp", t0, t0 + 10}, {a, "pc-1", "dhcp", t0 + 10, t0 + 20}, {a, "pc-2", "dhcp", t0 + 30, t0 + 40},
-		{a, "kim", "principal", t0 + 5, t0 + 6}, {a, "pc-1.corp.example", "dns", t0, t0 + 100},
+		{a, "PC-1", "dhcp", t0, t0 + 10},
+		{a, "pc-1", "dhcp", t0 + 10, t0 + 20},
+		{a, "pc-2", "dhcp", t0 + 30, t0 + 40},
+		{a, "kim", "principal", t0 + 5, t0 + 6},
+		{a, "pc-1.corp.example", "dns", t0, t0 + 100},
 	}
 	if err := s.Hold(list); err != nil {
 		t.Fatal(err)

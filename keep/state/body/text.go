@@ -1,4 +1,4 @@
-package state
+package body
 
 import (
 	"encoding/base64"
@@ -120,4 +120,16 @@ func each[A, B any](list []A, f func(A) B) []B {
 		out[i] = f(v)
 	}
 	return out
+}
+
+// Strings writes a list of strings that may hold any bytes.
+func Strings(list []string) ([]byte, error) { return json.Marshal(texts(list)) }
+
+// ReadStrings reads what Strings wrote.
+func ReadStrings(data []byte) ([]string, error) {
+	var list []text
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	return plain(list), nil
 }

@@ -1,21 +1,33 @@
-package state
+// Package body writes sightings and incidents as the JSON that a state keeps
+// of them, and reads it back with every type and byte as it was. The nouns'
+// own JSON is for readers: it rounds times and forgets whether a number was
+// an int.
+package body
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 
 	"github.com/testudo-shield/testudo"
 )
 
-// format is the version of the JSON in the column body, which the column
+// What is wrong with what is written or read.
+var (
+	ErrType    = errors.New("cannot be stored")                      // a value of a type that facts have not
+	ErrVersion = errors.New("its body was written by another version") // of a Format that is not ours
+	ErrBroken  = errors.New("its body is broken")
+)
+
+// Format is the version of the JSON in the column body, which the column
 // format states beside it. It grows when a field changes its meaning; a
 // field that is added keeps it.
-const format = 1
+const Format = 1
 
-// body is a testudo.Sighting as it is stored. Detector, Key and the times
+// sighting is a testudo.Sighting as it is stored. Detector, Key and the times
 // stand in columns. nil and empty lists are told apart.
-type body struct {
+type sighting struct {
 	Kind       testudo.Kind    `json:"kind"`
 	Outcome    testudo.Outcome `json:"outcome"`
 	Victims    []netip.Addr    `json:"victims,omitzero"`
@@ -58,9 +70,9 @@ func (r reason) reason() testudo.Reason {
 	return testudo.Reason{Family: r.Family, Weight: float64(r.Weight), Text: string(r.Text)}
 }
 
-// encodeSighting writes what the columns do not hold.
-func encodeSighting(s *testudo.Sighting) ([]byte, error) {
-	b := body{
+// Sighting writes all but Detector, Key and the times.
+func Sighting(s *testudo.Sighting) ([]byte, error) {
+	b := sighting{
 		Kind: s.Kind, Outcome: s.Outcome, Victims: s.Victims,
 		Servers: each(s.Servers, serverOf), Title: text(s.Title), Summary: text(s.Summary),
 		Reasons: each(s.Reasons, reasonOf), Innocent: text(s.Innocent), Techniques: texts(s.Techniques),
@@ -78,9 +90,9 @@ func encodeSighting(s *testudo.Sighting) ([]byte, error) {
 	return json.Marshal(b)
 }
 
-// decodeSighting fills in what encodeSighting wrote.
-func decodeSighting(version int, data []byte, s *testudo.Sighting) error {
-	var b body
+// ReadSighting fills in what Sighting wrote in a format.
+func ReadSighting(version int, data []byte, s *testudo.Sighting) error {
+	var b sighting
 	if err := decode(version, data, &b); err != nil {
 		return fmt.Errorf("sighting %s %q: %w", s.Detector, s.Key, err)
 	}
@@ -95,18 +107,18 @@ func decodeSighting(version int, data []byte, s *testudo.Sighting) error {
 	for i, f := range b.Evidence {
 		var err error
 		if s.Evidence[i], err = f.fact(); err != nil {
-			return fmt.Errorf("sighting %s %q: %w: %w", s.Detector, s.Key, ErrDamaged, err)
+			return fmt.Errorf("sighting %s %q: %w: %w", s.Detector, s.Key, ErrBroken, err)
 		}
 	}
 	return nil
 }
 
 func decode(version int, data []byte, into any) error {
-	if version != format {
-		return fmt.Errorf("its body is of format %d, this program reads %d: %w", version, format, ErrNewer)
+	if version != Format {
+		return fmt.Errorf("%w: of format %d, this program reads %d", ErrVersion, version, Format)
 	}
 	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	return nil
 }

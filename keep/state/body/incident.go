@@ -1,4 +1,4 @@
-package state
+package body
 
 import (
 	"encoding/json"
@@ -26,7 +26,8 @@ type victim struct {
 	Name    text       `json:"name,omitzero"`
 }
 
-func encodeIncident(inc *testudo.Incident) ([]byte, error) {
+// Incident writes all but ID, kind, severity, urgency, times and sightings.
+func Incident(inc *testudo.Incident) ([]byte, error) {
 	return json.Marshal(story{
 		Score: number(inc.Score), Confidence: number(inc.Confidence), Title: text(inc.Title),
 		Victims: each(inc.Victims, func(v testudo.Victim) victim { return victim{v.Address, text(v.Name)} }),
@@ -39,7 +40,8 @@ func encodeIncident(inc *testudo.Incident) ([]byte, error) {
 	})
 }
 
-func decodeIncident(version int, data []byte, inc *testudo.Incident) error {
+// ReadIncident fills in what Incident wrote in a format.
+func ReadIncident(version int, data []byte, inc *testudo.Incident) error {
 	var b story
 	if err := decode(version, data, &b); err != nil {
 		return fmt.Errorf("incident %s: %w", inc.ID, err)

@@ -1,4 +1,4 @@
-package state
+package body
 
 import (
 	"encoding/json"
@@ -35,7 +35,7 @@ func factOf(f testudo.Fact) (fact, error) {
 	case []string:
 		kind, value = "strings", texts(v)
 	default:
-		return fact{}, fmt.Errorf("fact %q: a %T cannot be stored: %w", f.Name, v, ErrInvalid)
+		return fact{}, fmt.Errorf("fact %q: a %T %w", f.Name, v, ErrType)
 	}
 	body, err := json.Marshal(value)
 	return fact{text(f.Name), kind, body}, err
