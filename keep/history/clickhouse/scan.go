@@ -264,8 +264,10 @@ func fetch(ctx context.Context, c driver.Conn, l *history.Layout, table, where s
 	flags := make([]uint8, len(l.Columns))
 	into := make([]any, len(l.Columns))
 	for i := range l.Columns {
-		into[i] = map[history.Type]any{history.Int: &cells[i].Int, history.Bool: &flags[i], history.Float: &cells[i].Float,
-			history.Text: &cells[i].Text, history.Ints: &cells[i].Ints, history.Texts: &cells[i].Texts}[l.Columns[i].Type]
+		into[i] = map[history.Type]any{
+			history.Int: &cells[i].Int, history.Bool: &flags[i], history.Float: &cells[i].Float,
+			history.Text: &cells[i].Text, history.Ints: &cells[i].Ints, history.Texts: &cells[i].Texts,
+		}[l.Columns[i].Type]
 	}
 	for rows.Next() {
 		if err = rows.Scan(into...); err != nil {

@@ -136,8 +136,10 @@ func tableOf(l *history.Layout) string {
 }
 
 func typeOf(t history.Type) string {
-	return map[history.Type]string{history.Int: "Int64", history.Float: "Float64", history.Bool: "UInt8", history.Text: "String",
-		history.Ints: "Array(Int64)", history.Texts: "Array(String)"}[t]
+	return map[history.Type]string{
+		history.Int: "Int64", history.Float: "Float64", history.Bool: "UInt8", history.Text: "String",
+		history.Ints: "Array(Int64)", history.Texts: "Array(String)",
+	}[t]
 }
 
 // Append implements history.Store. Each attempt marks its rows with a number
