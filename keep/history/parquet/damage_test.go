@@ -227,8 +227,9 @@ func TestDiskFull(t *testing.T) {
 
 // FuzzTail gives foreign bytes as a tail.
 func FuzzTail(f *testing.F) {
-	payload, _ := encodePart(nil, history.Ingest{ID: "x", Part: 1}, historytest.Filled(1)[:3])
-	w, err := createFramed(filepath.Join(f.TempDir(), "1.tail"), tailSchema())
+	schema := []byte("conn ts:int uid:text gone:texts\nload count:ints\nold a:float b:ints c:bool\n")
+	payload := []byte("\x01x\x02\x02\x02\x00\x02\x0cC0000000000z\x01\x01a\x02\x01\x01\x04\x00")
+	w, err := createFramed(filepath.Join(f.TempDir(), "1.tail"), schema)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -242,8 +243,7 @@ func FuzzTail(f *testing.F) {
 		s := &Store{cat: newCatalog(), parts: map[string]*parts{}}
 		tl := &tail{}
 		readFrames(bytes.NewReader(whole), int64(len(whole)), func(at int64, payload []byte) error { return s.loadFrame(tl, at, payload) })
-		d, err := newDecoder(tailSchema())
-		if err == nil {
+		if d, err := newDecoder(schema); err == nil {
 			_, _ = d.part(part, func(*history.Layout, testudo.Record) bool { return true })
 		}
 	})
