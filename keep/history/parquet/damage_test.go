@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -222,6 +223,46 @@ func TestDiskFull(t *testing.T) {
 	s = mustOpen(t, dir)
 	if n, _ := count(t, s); n != acknowledged*len(history.Layouts()) {
 		t.Errorf("after opening %d records of %d acknowledged parts", n, acknowledged)
+	}
+}
+
+// TestTogether scans while records come in and upkeep moves them: what was
+// acknowledged before a scan began is always found, and once.
+func TestTogether(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	var acknowledged atomic.Int64
+	done := make(chan error, 1)
+	go func() {
+		for n := range 120 {
+			c := historytest.Conn(n, time.Duration(n%3)*time.Hour, "10.0.0.1", "192.0.2.1")
+			if err := s.Append(context.Background(), history.Ingest{ID: "t", Part: int64(n)}, []testudo.Record{c}); err != nil {
+				done <- err
+				return
+			}
+			acknowledged.Add(1)
+			if n%4 == 3 {
+				if _, err := s.Maintain(context.Background(), historytest.MonthStart.Add(time.Duration(n)*time.Hour), history.Policy{}); err != nil {
+					done <- err
+					return
+				}
+			}
+		}
+		done <- nil
+	}()
+	for {
+		before := int(acknowledged.Load())
+		n, answer := count(t, s)
+		if n < before || len(answer.Damaged) > 0 {
+			t.Fatalf("%d found of %d, %v", n, before, answer.Damaged)
+		}
+		select {
+		case err := <-done:
+			if n, _ := count(t, s); n != 120 || err != nil {
+				t.Fatalf("%d found in the end, %v", n, err)
+			}
+			return
+		default:
+		}
 	}
 }
 
