@@ -94,7 +94,7 @@ const (
 // Fact is one named number or word of evidence, in the order it is told.
 type Fact struct {
 	Name  string
-	Value any // string, bool, int, int64, float64, []string
+	Value any // string, bool, int, int64, float64, []string, Time, UID, time.Duration, netip.Addr, Aggregate
 }
 
 // Sighting is a detector's claim: who, when, how sure and why. A later

@@ -159,5 +159,5 @@ func (m *Memory) Rejudge(who, why string) ([]state.Told, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(told, func(t state.Told) bool { return !t.Changed }), nil
+	return slices.DeleteFunc(told, func(t state.Told) bool { return !t.Changed && t.Reopened == "" }), nil
 }

@@ -15,8 +15,10 @@ import (
 // base returns the columns that every record has.
 func base() []Column {
 	cols := []Column{
-		{Name: "ts", Type: Int, Time: true, set: func(v reflect.Value, c *Cell) { meta(v).Time = testudo.Time(c.Int * 1000) },
-			ns: func(v reflect.Value, n *nanos) { n.field((*int64)(&meta(v).Time)) }},
+		{
+			Name: "ts", Type: Int, Time: true, set: func(v reflect.Value, c *Cell) { meta(v).Time = testudo.Time(c.Int * 1000) },
+			ns: func(v reflect.Value, n *nanos) { n.field((*int64)(&meta(v).Time)) },
+		},
 		{Name: "uid", Type: Text, set: func(v reflect.Value, c *Cell) { meta(v).UID = ParseUID(c.Text) }},
 		{Name: "id.orig_h", Type: Text, Role: Address, set: func(v reflect.Value, c *Cell) { setAddr(&meta(v).ID.Orig, c.Text) }},
 		{Name: "id.orig_p", Type: Int, set: func(v reflect.Value, c *Cell) { setPort(&meta(v).ID.Orig, c.Int) }},
@@ -181,14 +183,16 @@ func array(t reflect.Type, c *Column) {
 // pointed returns the columns of what a pointer leads to, behind one that
 // says whether there is anything.
 func pointed(t reflect.Type, name string) []Column {
-	cols := []Column{{Name: name, Type: Bool,
+	cols := []Column{{
+		Name: name, Type: Bool,
 		get: func(v reflect.Value, c *Cell) { c.Int = bit(!v.IsNil()) },
 		set: func(v reflect.Value, c *Cell) {
 			v.SetZero()
 			if c.Int != 0 {
 				v.Set(reflect.New(t.Elem()))
 			}
-		}}}
+		},
+	}}
 	inner := fields(t.Elem(), name+".")
 	if t.Elem().Field(0).Type == reflect.TypeFor[testudo.Meta]() {
 		for _, c := range base()[:8] {

@@ -155,7 +155,8 @@ func fraction(cols []Column) Column {
 			p(v, n)
 		}
 	}
-	return Column{Name: "nanos", Type: Text,
+	return Column{
+		Name: "nanos", Type: Text,
 		get: func(v reflect.Value, c *Cell) {
 			var room [64]byte
 			n := nanos{b: room[:0]}
@@ -169,5 +170,6 @@ func fraction(cols []Column) Column {
 			if c.Text != "" {
 				carry(v, &nanos{b: []byte(Unescape(c.Text)), in: true})
 			}
-		}}
+		},
+	}
 }

@@ -116,8 +116,10 @@ func (b *bench) always(check func()) {
 
 // Conn returns a conn of the test network.
 func Conn(n int, at time.Duration, orig, resp string) *testudo.Conn {
-	c := &testudo.Conn{Meta: testudo.Meta{Time: MonthStart.Add(at), UID: testudo.UID(n + 1)}, Service: "ssl", State: "SF",
-		Duration: time.Second, OrigBytes: int64(n), RespBytes: 1000, OrigPkts: 4, OrigIPBytes: int64(n) + 160}
+	c := &testudo.Conn{
+		Meta: testudo.Meta{Time: MonthStart.Add(at), UID: testudo.UID(n + 1)}, Service: "ssl", State: "SF",
+		Duration: time.Second, OrigBytes: int64(n), RespBytes: 1000, OrigPkts: 4, OrigIPBytes: int64(n) + 160,
+	}
 	c.ID = testudo.ConnID{Orig: netip.AddrPortFrom(netip.MustParseAddr(orig), 40000), Resp: netip.AddrPortFrom(netip.MustParseAddr(resp), 443), Proto: testudo.TCP}
 	return c
 }
@@ -212,8 +214,10 @@ func inOrder(b *bench) {
 }
 
 func queries(b *bench) {
-	dns := &testudo.DNS{Meta: testudo.Meta{Time: MonthStart.Add(time.Minute), UID: 77}, Query: "WWW.Evil.example", QTypeName: "A",
-		Answers: []string{"198.51.100.7"}, Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.7")}}
+	dns := &testudo.DNS{
+		Meta: testudo.Meta{Time: MonthStart.Add(time.Minute), UID: 77}, Query: "WWW.Evil.example", QTypeName: "A",
+		Answers: []string{"198.51.100.7"}, Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.7")},
+	}
 	http := &testudo.HTTP{Meta: testudo.Meta{Time: MonthStart.Add(2 * time.Minute), UID: 78}, Method: "GET", Host: "files.example:80", URI: "/a/b.bin?x=1", UserAgent: `back\slash`}
 	tls := &testudo.TLS{Meta: testudo.Meta{Time: MonthStart.Add(3 * time.Minute), UID: 79}, ServerName: "evil.example", JA3: "0123456789abcdef0123456789abcdef"}
 	b.put("q", 0, 0, dns, http, tls, Conn(10, 0, "10.0.0.1", "192.0.2.1"), Conn(2000, 2*time.Hour, "10.0.0.2", "2001:db8::1"), Conn(30, time.Hour, "10.0.1.1", "192.0.2.1"))
@@ -346,8 +350,10 @@ func names(b *bench) {
 func held(b *bench) {
 	b.put("h", 0, 0, Conn(1, 0, "10.0.0.1", "192.0.2.1"), Conn(2, time.Minute, "10.0.0.2", "192.0.2.1"), Conn(3, time.Hour, "10.0.0.3", "192.0.2.1"),
 		&testudo.DNS{Meta: testudo.Meta{Time: MonthStart, UID: 2}, Query: "held.example"})
-	p := history.Policy{Keep: 10 * time.Hour, KeepNames: time.Hour, Hold: history.Hold{UIDs: []testudo.UID{2},
-		Spans: []history.Span{{Address: netip.MustParseAddr("10.0.0.3"), From: MonthStart, To: MonthStart.Add(2 * time.Hour)}}}}
+	p := history.Policy{Keep: 10 * time.Hour, KeepNames: time.Hour, Hold: history.Hold{
+		UIDs:  []testudo.UID{2},
+		Spans: []history.Span{{Address: netip.MustParseAddr("10.0.0.3"), From: MonthStart, To: MonthStart.Add(2 * time.Hour)}},
+	}}
 	b.maintain(time.Minute, p)
 	r := b.maintain(20*time.Hour, p)
 	b.found("held", 3, testudo.Query{})

@@ -17,7 +17,6 @@ import (
 type Month struct {
 	Hosts, Conns int // conns in all of its 720 hours
 	places       []place
-	names        []string
 }
 
 type place struct {
@@ -89,10 +88,12 @@ func (m *Month) conn(rng *rand.Rand, zipf *rand.Zipf, t testudo.Time, host int) 
 			break // the month is about conns; a share of the rest will do
 		}
 		p := m.places[zipf.Uint64()]
-		records = append(records, &testudo.DNS{Meta: c.Meta, TransID: uint16(rng.Uint32()), RTT: c.Duration, Query: p.name,
+		records = append(records, &testudo.DNS{
+			Meta: c.Meta, TransID: uint16(rng.Uint32()), RTT: c.Duration, Query: p.name,
 			QClass: 1, QClassName: "C_INTERNET", QType: 1, QTypeName: "A", RCodeName: "NOERROR", RD: true, RA: true, Answered: true,
 			Answers: []string{p.addr.String()}, TTLs: []time.Duration{time.Duration(60*(1+rng.IntN(5))) * time.Second},
-			Addresses: []netip.Addr{p.addr}, QuerySize: int(c.OrigBytes), ReplySize: int(c.RespBytes)})
+			Addresses: []netip.Addr{p.addr}, QuerySize: int(c.OrigBytes), ReplySize: int(c.RespBytes),
+		})
 	case kind < 50:
 		inside(1, 123, testudo.UDP)
 		m.datagram(rng, c, "ntp", 48, 48, 2e6)
@@ -109,8 +110,10 @@ func (m *Month) conn(rng *rand.Rand, zipf *rand.Zipf, t testudo.Time, host int) 
 		if rng.IntN(4) != 0 {
 			break
 		}
-		records = append(records, &testudo.TLS{Meta: c.Meta, Version: "TLSv13", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: p.name,
-			Established: true, JA3: fmt.Sprintf("%032x", host%40), JA4: fmt.Sprintf("t13d1516h2_%012x_%012x", host%40, host%13), ClientHello: true, ServerHello: true})
+		records = append(records, &testudo.TLS{
+			Meta: c.Meta, Version: "TLSv13", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: p.name,
+			Established: true, JA3: fmt.Sprintf("%032x", host%40), JA4: fmt.Sprintf("t13d1516h2_%012x_%012x", host%40, host%13), ClientHello: true, ServerHello: true,
+		})
 	}
 	return records
 }

@@ -38,7 +38,7 @@ func TestMonth(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	m := historytest.NewMonth(1000, 30_000_000)
+	m := historytest.NewMonth(1000, 30_100_000)
 	writeMonth(t, s, m)
 	conns, all := sizes(t, s)
 	t.Logf("%d conns take %.2f bytes each; everything takes %d MB", conns.rows(), float64(conns.Size)/float64(conns.rows()), all>>20)

@@ -137,8 +137,11 @@ func (s *Store) units(h int64, f *history.Filter) (units []*unit) {
 		files, tails := s.snapshot(h, f)
 		opened, gone := s.openAll(files, missing)
 		if gone == "" {
-			units = append(s.fileUnits(opened, f), s.tailUnit(h, tails, f))
-			break
+			if gone = s.openTails(tails, missing); gone == "" {
+				units = append(s.fileUnits(opened, f), s.tailUnit(h, tails, f))
+				break
+			}
+			closeAll(opened)
 		}
 		// Somebody joined or removed files since; what replaced them is known.
 		if s.readOnly {
@@ -196,16 +199,43 @@ func (s *Store) openAll(files []file, missing map[string]bool) (all []*opened, g
 	for _, d := range files {
 		f, err := os.Open(s.path(d.Path))
 		if errors.Is(err, fs.ErrNotExist) && !missing[d.Path] {
-			for _, o := range all {
-				if o.f != nil {
-					_ = o.f.Close()
-				}
-			}
+			closeAll(all)
 			return nil, d.Path
 		}
 		all = append(all, &opened{file: d, f: f, left: len(d.Groups), err: err})
 	}
 	return all, ""
+}
+
+func closeAll(all []*opened) {
+	for _, o := range all {
+		if o.f != nil {
+			_ = o.f.Close()
+		}
+	}
+}
+
+// openTails opens those tails that hold something of the hour, as openAll.
+func (s *Store) openTails(tails []tail, missing map[string]bool) (gone string) {
+	for i := range tails {
+		if len(tails[i].frames) == 0 {
+			continue
+		}
+		tails[i].file, tails[i].err = os.Open(s.path(tails[i].path))
+		if errors.Is(tails[i].err, fs.ErrNotExist) && !missing[tails[i].path] {
+			closeTails(tails)
+			return tails[i].path
+		}
+	}
+	return ""
+}
+
+func closeTails(tails []tail) {
+	for i := range tails {
+		if tails[i].file != nil {
+			_ = tails[i].file.Close()
+		}
+	}
 }
 
 // fileUnits returns a unit for every row group that reaches into the time.
@@ -266,7 +296,7 @@ func (s *shared) match(g int, kind *history.Kind, f *history.Filter) result {
 // tailUnit returns the unit of what is not yet in files. It is the first of
 // its hour.
 func (s *Store) tailUnit(h int64, tails []tail, f *history.Filter) *unit {
-	u := &unit{first: testudo.Time(h * 1e9), done: make(chan result, 1), after: func() {}}
+	u := &unit{first: testudo.Time(h * 1e9), done: make(chan result, 1), after: func() { closeTails(tails) }}
 	u.run = func() (r result) {
 		for i := range tails {
 			if len(tails[i].frames) == 0 {
@@ -283,12 +313,10 @@ func (s *Store) tailUnit(h int64, tails []tail, f *history.Filter) *unit {
 }
 
 func (s *Store) scanTail(t *tail, h int64, f *history.Filter, r *result) error {
-	file, err := os.Open(s.path(t.path))
-	if err != nil {
-		return err
+	if t.err != nil {
+		return t.err
 	}
-	defer file.Close()
-	return t.records(file, t.frames, func(l *history.Layout, rec testudo.Record) {
+	return t.records(t.file, t.frames, func(l *history.Layout, rec testudo.Record) {
 		at := rec.Base().Time
 		k := kindFor(f, l.Log)
 		if hourOf(at) != h || k == nil {

@@ -25,6 +25,9 @@ type tail struct {
 	dec    *decoder
 	torn   bool
 	lost   error
+
+	file *os.File // of a scan, with the error of opening it
+	err  error
 }
 
 // tailFrame is one part in a tail.

@@ -3,8 +3,10 @@ package body
 import (
 	"errors"
 	"math"
+	"net/netip"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/testudo-shield/testudo"
 )
@@ -13,7 +15,13 @@ import (
 func TestFacts(t *testing.T) {
 	for _, v := range []any{
 		nil, "", "text", "\xff\x00\xc3\x28", true, false, 0, -1, math.MaxInt, int64(math.MinInt64), int64(1) << 60, 0.0, math.Copysign(0, -1), 3.0, 1e300,
-		math.Inf(1), math.Inf(-1), []string{}, []string(nil), []string{"a", "\xfe"},
+		math.Inf(1), math.Inf(-1),
+		[]string{},
+		[]string(nil),
+		[]string{"a", "\xfe"},
+		testudo.Time(1), 3 * time.Second, testudo.UID(math.MaxUint64), netip.MustParseAddr("2001:db8::1"),
+		netip.Addr{},
+		testudo.Aggregate{Target: netip.MustParsePrefix("192.0.2.1/32"), Proto: 17, SourcePort: 53, Sources: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Removed: 0.5},
 	} {
 		s := testudo.Sighting{Evidence: []testudo.Fact{{Name: "n\xff", Value: v}}}
 		data, err := Sighting(&s)

@@ -3,7 +3,9 @@ package body
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/testudo-shield/testudo"
 )
@@ -34,6 +36,16 @@ func factOf(f testudo.Fact) (fact, error) {
 		kind, value = "float64", number(v)
 	case []string:
 		kind, value = "strings", texts(v)
+	case testudo.Time:
+		kind, value = "time", int64(v)
+	case time.Duration:
+		kind, value = "duration", int64(v)
+	case testudo.UID:
+		kind, value = "uid", uint64(v)
+	case netip.Addr:
+		kind, value = "address", v
+	case testudo.Aggregate:
+		kind, value = "aggregate", v
 	default:
 		return fact{}, fmt.Errorf("fact %q: a %T %w", f.Name, v, ErrType)
 	}
@@ -69,6 +81,20 @@ func (f fact) fact() (out testudo.Fact, err error) {
 		var v []text
 		err = json.Unmarshal(f.Value, &v)
 		out.Value = plain(v)
+	case "time":
+		out.Value, err = read[testudo.Time, int64](f.Value)
+	case "duration":
+		out.Value, err = read[time.Duration, int64](f.Value)
+	case "uid":
+		out.Value, err = read[testudo.UID, uint64](f.Value)
+	case "address":
+		var v netip.Addr
+		err = json.Unmarshal(f.Value, &v)
+		out.Value = v
+	case "aggregate":
+		var v testudo.Aggregate
+		err = json.Unmarshal(f.Value, &v)
+		out.Value = v
 	default:
 		err = fmt.Errorf("unknown type %q", f.Type)
 	}
@@ -76,4 +102,11 @@ func (f fact) fact() (out testudo.Fact, err error) {
 		return out, fmt.Errorf("fact %q: %w", f.Name, err)
 	}
 	return out, nil
+}
+
+// read reads a number into a type that writes itself otherwise.
+func read[T ~int64 | ~uint64, N int64 | uint64](b []byte) (T, error) {
+	var n N
+	err := json.Unmarshal(b, &n)
+	return T(n), err
 }

@@ -15,7 +15,7 @@ import (
 
 // What is wrong with what is written or read.
 var (
-	ErrType    = errors.New("cannot be stored")                      // a value of a type that facts have not
+	ErrType    = errors.New("cannot be stored")                        // a value of a type that facts have not
 	ErrVersion = errors.New("its body was written by another version") // of a Format that is not ours
 	ErrBroken  = errors.New("its body is broken")
 )
