@@ -71,13 +71,18 @@ func (k *keeping) tell(text string) {
 
 // tap returns a Tap that records beside another, which may be nil.
 func (k *keeping) tap(other func(testudo.Record) error) func(testudo.Record) error {
-	switch {
-	case k.recorder == nil:
+	if k.recorder == nil {
 		return other
-	case other == nil:
-		return k.take
 	}
-	return func(r testudo.Record) error { return errors.Join(other(r), k.take(r)) }
+	return bothTaps(other, k.take)
+}
+
+// bothTaps gives every record to both; the first may be nil.
+func bothTaps(first, second func(testudo.Record) error) func(testudo.Record) error {
+	if first == nil {
+		return second
+	}
+	return func(r testudo.Record) error { return errors.Join(first(r), second(r)) }
 }
 
 // end remembers what was found. A run that was interrupted is told but not

@@ -35,6 +35,9 @@ type Watch struct {
 	RecordsDir    string // where to write Zeek logs; "" for nowhere
 	RecordsFormat string // "tsv" or "json"
 
+	// Memory is where what is seen and found is remembered; nil for nowhere.
+	Memory *Memory
+
 	// Tell is given every piece of news of an incident, and State what the
 	// run says of itself, every ten seconds or so. They are called one at a
 	// time.
@@ -63,12 +66,20 @@ func (w Watch) Run(ctx context.Context) (engine.Result, error) {
 		}
 		cfg.Tap = logs.Write
 	}
+	var kept *living
+	if w.Memory != nil {
+		kept = w.Memory.live(w.Inputs, w.event)
+		cfg.Tap = bothTaps(cfg.Tap, kept.take)
+	}
 	n := &news{tell: w.Tell, told: map[string]*telling{}, owner: map[claim]string{}}
 	if w.Resume != nil {
 		n.until = w.Resume.At()
 	}
 	cfg.Live = &engine.Live{Dropped: w.Dropped, Event: w.Event, Look: func(v engine.View) {
 		w.complete(&v.Summary)
+		if kept != nil {
+			kept.look(&v)
+		}
 		n.take(&v)
 		if w.State != nil {
 			w.State(&v.Summary)
@@ -90,8 +101,13 @@ func (w Watch) Run(ctx context.Context) (engine.Result, error) {
 	w.complete(&res.Summary)
 	w.account(&res.Summary)
 	v := engine.View{Incidents: res.Incidents, Summary: res.Summary}
+	if kept != nil {
+		if kerr := kept.end(&v); kerr != nil {
+			w.event("memory: " + kerr.Error())
+		}
+	}
 	n.take(&v)
-	res.Incidents = v.Incidents
+	res.Incidents, res.Summary = v.Incidents, v.Summary
 	return res, err
 }
 

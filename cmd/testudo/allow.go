@@ -43,7 +43,7 @@ func (a *app) listAdd(list state.ListName, name string) *cobra.Command {
 	e := state.Allowance{List: list}
 	var end, who string
 	c := &cobra.Command{
-		Use: "add VALUE --why TEXT", Short: "Put an entry on the list", Args: one(name+" add", "value"),
+		Use: "add VALUE --why TEXT", Short: "Put an entry on the list", Args: exactlyOne(name+" add", "value"),
 		Example: "  testudo " + name + " add *.update.example --why 'the vendor of our phones' --network 10.7.0.0/16 --port tcp/443",
 		RunE: func(_ *cobra.Command, args []string) (err error) {
 			if err = a.format("text", "json"); err != nil {
@@ -133,7 +133,7 @@ func (a *app) listList(list state.ListName, name string) *cobra.Command {
 
 func (a *app) listCheck(list state.ListName, name string) *cobra.Command {
 	return &cobra.Command{
-		Use: "check VALUE", Short: "Say which entries speak of a value, why, and until when", Args: one(name+" check", "value"),
+		Use: "check VALUE", Short: "Say which entries speak of a value, why, and until when", Args: exactlyOne(name+" check", "value"),
 		Example: "  testudo " + name + " check 203.0.113.7",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := a.format("text", "json"); err != nil {
@@ -162,7 +162,7 @@ func (a *app) listCheck(list state.ListName, name string) *cobra.Command {
 func (a *app) listRemove(list state.ListName, name string) *cobra.Command {
 	var why, who string
 	c := &cobra.Command{
-		Use: "remove ENTRY --why TEXT", Short: "Take an entry off, by its number or its value; it stays on record", Args: one(name+" remove", "entry"),
+		Use: "remove ENTRY --why TEXT", Short: "Take an entry off, by its number or its value; it stays on record", Args: exactlyOne(name+" remove", "entry"),
 		Example: "  testudo " + name + " remove 3 --why 'the contract ended'",
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.with(func(m *shield.Memory) error {

@@ -121,7 +121,7 @@ func (a *app) listIncidents(m *shield.Memory, f state.Filter, plain bool) error 
 func (a *app) incidentsShow() *cobra.Command {
 	var plain bool
 	c := &cobra.Command{
-		Use: "show INCIDENT", Short: "Show one in full, with its life and notes", Args: one("incidents show", "incident"),
+		Use: "show INCIDENT", Short: "Show one in full, with its life and notes", Args: exactlyOne("incidents show", "incident"),
 		Example: "  testudo incidents show INC-7F3K",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := a.format("text", "json"); err != nil {
@@ -147,7 +147,7 @@ func (a *app) incidentsShow() *cobra.Command {
 func (a *app) incidentsMove(verb, short string, to state.Life) *cobra.Command {
 	var why, who string
 	c := &cobra.Command{
-		Use: verb + " INCIDENT --why TEXT", Short: short, Args: one("incidents "+verb, "incident"),
+		Use: verb + " INCIDENT --why TEXT", Short: short, Args: exactlyOne("incidents "+verb, "incident"),
 		Example: "  testudo incidents " + verb + " INC-7F3K --why '…'",
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.with(func(m *shield.Memory) error {
@@ -186,8 +186,8 @@ func (a *app) incidentsNote() *cobra.Command {
 	return c
 }
 
-// one wants exactly one argument of a sort.
-func one(command, sort string) cobra.PositionalArgs {
+// exactlyOne wants exactly one argument of a sort.
+func exactlyOne(command, sort string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
 			return exitError{exitUsage, fmt.Errorf("%s: name one %s:  testudo %s …", command, sort, command)}

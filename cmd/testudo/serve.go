@@ -134,6 +134,11 @@ func (a *app) serve(ctx context.Context) error {
 	live := &reloaded{}
 	live.take(set)
 	w := in.watch(live.settings(set))
+	if w.Memory, err = remembers(dir, true); err != nil {
+		in.close()
+		return err
+	}
+	defer w.Memory.Close()
 	w.Dir, w.Resume, w.CheckpointEvery = dir, past, time.Duration(c.CheckpointMinutes)*time.Minute
 	w.RecordsDir, w.RecordsFormat = c.Records.Dir, c.Records.Format
 	w.Event = tell.event

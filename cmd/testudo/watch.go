@@ -108,6 +108,13 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	in.stopWith(ctx)
 	t.event("watching " + strings.Join(in.names, ", ") + "; stop with Ctrl-C")
 	w := in.watch(set)
+	if f.dir != "" {
+		if w.Memory, err = remembers(f.dir, true); err != nil {
+			in.close()
+			return err
+		}
+		defer w.Memory.Close()
+	}
 	w.Dir, w.Resume, w.CheckpointEvery = f.dir, past, time.Duration(c.CheckpointMinutes)*time.Minute
 	w.RecordsDir, w.RecordsFormat = f.records, f.recordsFormat
 	w.Tell, w.State, w.Event = t.change, t.state, t.event
