@@ -23,6 +23,7 @@ type Memory struct {
 	State   *state.State
 	History history.Store
 	Now     func() testudo.Time // the wall clock
+	Keep    history.Policy      // how long records are kept, for Upkeep; its Hold is not looked at
 }
 
 // OpenHistory opens the history that belongs to a state folder; to write, or

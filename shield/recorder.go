@@ -157,7 +157,7 @@ func (r *recorder) close(ctx context.Context) (lost int64, err error) {
 	close(r.queue)
 	<-r.done
 	r.hold()
-	if _, err := r.memory.History.Maintain(ctx, r.memory.Now(), history.Policy{}); err != nil && ctx.Err() == nil {
+	if _, err := r.memory.Upkeep(ctx); err != nil && ctx.Err() == nil {
 		return r.lost, fmt.Errorf("history: %w", err)
 	}
 	return r.lost, nil

@@ -92,7 +92,7 @@ func (k *keeping) end(ctx context.Context, res *engine.Result) error {
 	if k.recorder != nil {
 		lost, err := k.close(ctx)
 		if lost > 0 {
-			s.Shed = append(s.Shed, testudo.Shed{Cause: "records not remembered", Count: lost})
+			s.Shed = append(s.Shed, testudo.Shed{Cause: notRemembered, Count: lost})
 		}
 		if err != nil {
 			return err
@@ -119,12 +119,26 @@ func (k *keeping) end(ctx context.Context, res *engine.Result) error {
 		if _, err := k.memory.State.HaveRead(in); err != nil {
 			return err
 		}
-		beats = append(beats, state.Heartbeat{Sensor: "replay", Link: in.Name, First: s.First, Last: s.Last + 1, Lost: s.Shed})
+		beats = append(beats, state.Heartbeat{Sensor: replaySensor, Link: in.Name, First: s.First, Last: s.Last + 1, Lost: unremembered(s.Shed)})
 	}
 	if len(beats) == 1 {
 		beats[0].Packets = s.Packets
 	}
 	return k.memory.State.Beat(beats)
+}
+
+// notRemembered is the cause of a loss that concerns what can be asked later.
+const notRemembered = "records not remembered"
+
+// unremembered is what was lost to those who ask later; what detectors could
+// not hold is recorded all the same.
+func unremembered(shed []testudo.Shed) (lost []testudo.Shed) {
+	for _, s := range shed {
+		if s.Cause == notRemembered {
+			lost = append(lost, s)
+		}
+	}
+	return lost
 }
 
 // contentHash is the SHA-256 of a file, in hexadecimal.

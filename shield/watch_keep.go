@@ -14,7 +14,6 @@ import (
 	"github.com/testudo-shield/testudo/engine"
 	"github.com/testudo-shield/testudo/judge/annotate"
 	"github.com/testudo-shield/testudo/judge/incident"
-	"github.com/testudo-shield/testudo/keep/history"
 	"github.com/testudo-shield/testudo/keep/state"
 )
 
@@ -170,7 +169,7 @@ func (l *living) work(ctx context.Context) {
 				}
 			}
 		case <-upkeep.C:
-			_, err = l.memory.History.Maintain(ctx, l.memory.Now(), history.Policy{})
+			_, err = l.memory.Upkeep(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
 			l.event("memory: " + err.Error())

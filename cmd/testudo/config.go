@@ -47,6 +47,8 @@ type config struct {
 	//
 	//	/var/lib/testudo
 	Dir string `yaml:"dir" default:"$TESTUDO_DIR, else /var/lib/testudo for root and the service, else testudo below $XDG_STATE_HOME"`
+	// What of the traffic is remembered, for hunts; see docs/history.md.
+	History retention `yaml:"history"`
 	// How often, in minutes of traffic time, what was learned is saved: after
 	// a crash, what came since is learned anew.
 	CheckpointMinutes int `yaml:"checkpoint_minutes" reload:"now"`
@@ -101,6 +103,19 @@ type flowExports struct {
 	Allow []string `yaml:"allow" default:"must be said with listen"`
 }
 
+// retention is how long records are kept.
+type retention struct {
+	// Days for which records are kept after they were seen; 0 for ever. What
+	// an open incident rests on is kept until it is closed.
+	KeepDays int `yaml:"keep_days"`
+	// Days after which names, mail addresses, URLs and heads of content are
+	// taken out of the records; 0 for as long as the records.
+	KeepNamesDays int `yaml:"keep_names_days"`
+	// Gigabytes that records may take; the oldest traffic goes first. 0 for
+	// no limit.
+	MaxGB int `yaml:"max_gb"`
+}
+
 type records struct {
 	// The folder they are written to.
 	//
@@ -137,6 +152,7 @@ func defaultConfig() config {
 	return config{
 		CheckpointMinutes: 5, SensorSocket: "/run/testudo/sensor.sock", User: "testudo",
 		Records: records{Format: "tsv"},
+		History: retention{KeepDays: 90, MaxGB: 20},
 		Budgets: budgets{b.Conns, b.Streams, b.Fragments, b.Entries, b.Sightings},
 	}
 }

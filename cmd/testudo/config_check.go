@@ -30,6 +30,9 @@ func (c config) check() (wrong []problem) {
 	within("budgets.fragments", c.Budgets.Fragments, 1, 1<<34, " bytes")
 	within("budgets.entries", c.Budgets.Entries, 1, 1<<26, "")
 	within("budgets.sightings", c.Budgets.Sightings, 1, 1<<24, "")
+	within("history.keep_days", c.History.KeepDays, 0, 36500, "; 0 is for ever")
+	within("history.keep_names_days", c.History.KeepNamesDays, 0, 36500, "; 0 is as long as the records")
+	within("history.max_gb", c.History.MaxGB, 0, 1<<20, "; 0 is no limit")
 	networks := func(path string, list []string) {
 		for i, word := range list {
 			if _, err := prefixes([]string{word}); err != nil {

@@ -232,6 +232,7 @@ func TestConfigWrong(t *testing.T) {
 		"flow_exports: {listen: \":2055\"}":       `:1:24: flow_exports.listen: no exporter is allowed, so anyone could invent traffic; want allow with the exporters' addresses`,
 		"flow_exports: {allow: [10.0.0.1]}":       `:1:23: flow_exports.allow: exporters are allowed but nothing is listened on; want listen, such as "[::]:2055"`,
 		"records: {format: xml}":                  `:1:19: records.format: "xml": want tsv or json`,
+		"history: {keep_days: -1}":                `:1:22: history.keep_days: -1: want 0 to 36500; 0 is for ever`,
 		"sensor_socket: sensor.sock":              `:1:16: sensor_socket: "sensor.sock": want a full path of at most 107 bytes, such as /run/testudo/sensor.sock`,
 		"user: Nobody Else":                       `:1:7: user: "Nobody Else": want the name of an account, such as testudo`,
 		"dir: state":                              `:1:6: dir: "state": want a full path, such as /var/lib/testudo`,

@@ -27,14 +27,32 @@ func remembers(dir string, write bool) (*shield.Memory, error) {
 // memory opens the memory that a command which asks or changes it is about:
 // that of --dir, or else the customary one.
 func (a *app) memory() (*shield.Memory, error) {
-	c, err := loadConfig(a.config)
+	dir, err := a.memoryDir()
 	if err != nil {
 		return nil, err
 	}
+	return remembers(dir, false)
+}
+
+// memoryDir is the state folder that --dir names, or else the customary one.
+func (a *app) memoryDir() (string, error) {
+	c, err := loadConfig(a.config)
 	if a.dir != "" {
 		c.Dir = a.dir
 	}
-	return remembers(c.stateDir(), false)
+	return c.stateDir(), err
+}
+
+// remembersThere opens for writing a memory that must be there.
+func remembersThere(dir string) (*shield.Memory, error) {
+	m, err := remembers(dir, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Close(); err != nil {
+		return nil, memoryError(err)
+	}
+	return remembers(dir, true)
 }
 
 func now() testudo.Time { return testudo.TimeOf(time.Now()) }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/testudo-shield/testudo/judge/detector"
@@ -60,6 +62,17 @@ func openHistory(dir string, write bool) (history.Store, error) {
 	dir = filepath.Join(dir, "history")
 	if write {
 		return parquet.Open(dir)
+	}
+	if s, err := parquet.Read(dir); !errors.Is(err, fs.ErrNotExist) {
+		return s, err
+	}
+	// Nothing was recorded yet: that is an empty history, no fault.
+	s, err := parquet.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
 	}
 	return parquet.Read(dir)
 }

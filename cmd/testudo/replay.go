@@ -83,7 +83,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	_, set, err := a.prepared(f.judgeFlags)
+	conf, set, err := a.prepared(f.judgeFlags)
 	if err != nil {
 		return err
 	}
@@ -98,6 +98,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 			return err
 		}
 		defer memory.Close()
+		memory.Keep = conf.History.policy()
 	}
 	res, err := shield.Replay{
 		Parts: parts(), Settings: set, Paths: paths, Stdin: a.stdin, Memory: memory,

@@ -100,3 +100,31 @@ func reverse(a netip.Addr) string {
 	}
 	return b.String() + "ip6.arpa"
 }
+
+// Holds tells whether an address is one of the subject's.
+func (f *Search) Holds(a netip.Addr) bool {
+	return a.IsValid() && f.addresses[a.Unmap().WithZone("")]
+}
+
+// Blank returns a text with mark in place of the subject, wherever it stands
+// in it as a word of its own.
+func (f *Search) Blank(s, mark string) string {
+	lower := strings.ToLower(s)
+	if len(lower) != len(s) {
+		lower = s // a letter whose other case has another length: as it is written
+	}
+	for _, w := range f.words {
+		for from := 0; w != ""; {
+			i := strings.Index(lower[from:], w)
+			if i < 0 {
+				break
+			}
+			i += from
+			if from = i + 1; bounded(lower, i, i+len(w)) {
+				s, lower = s[:i]+mark+s[i+len(w):], lower[:i]+mark+lower[i+len(w):]
+				from = i + len(mark)
+			}
+		}
+	}
+	return s
+}

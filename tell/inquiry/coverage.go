@@ -147,7 +147,10 @@ func percent(share float64) string {
 
 // unitOf is what a period is counted in.
 func unitOf(period time.Duration) string {
-	if period < 2*time.Hour {
+	switch {
+	case period < 2*time.Minute:
+		return " s"
+	case period < 2*time.Hour:
 		return " min"
 	}
 	return " h"
@@ -155,10 +158,7 @@ func unitOf(period time.Duration) string {
 
 // hours tells a part of a period in the period's unit, rounded down.
 func hours(d, period time.Duration) string {
-	unit := time.Hour
-	if period < 2*time.Hour {
-		unit = time.Minute
-	}
+	unit := map[string]time.Duration{" s": time.Second, " min": time.Minute, " h": time.Hour}[unitOf(period)]
 	n := float64(d) / float64(unit)
 	if n >= 100 {
 		return fmt.Sprintf("%s%s", grouped(int64(n)), unitOf(period))

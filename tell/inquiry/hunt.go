@@ -35,6 +35,7 @@ type Hunt struct {
 	Shown    []Row        // in the order of Add
 	More     bool         // more hosts were touched than are told apart
 	Coverage testudo.Coverage
+	NameOf   func(netip.Addr) string // what a host is called, "" where that is not known; nil for nobody knows
 	hosts    map[netip.Addr]*Touched
 }
 
@@ -106,6 +107,11 @@ func (h *Hunt) Hosts() []Touched {
 	slices.SortFunc(all, func(a, b Touched) int {
 		return cmp.Or(cmp.Compare(b.Records, a.Records), a.Address.Compare(b.Address))
 	})
+	for i := range all {
+		if h.NameOf != nil && all[i].Name == "" {
+			all[i].Name = h.NameOf(all[i].Address)
+		}
+	}
 	return all
 }
 
