@@ -47,7 +47,9 @@ func (e *Explanation) Text(w io.Writer, o TextOptions) error {
 	for _, r := range e.Allowed {
 		p.row("allowed", ruleWords(p, r))
 	}
-	p.seen(e.Subject, &e.Seen)
+	if len(e.Cases) == 0 || len(e.Seen.Coverage.Links) > 0 {
+		p.seen(e.Subject, &e.Seen)
+	}
 	return p.to(w)
 }
 
