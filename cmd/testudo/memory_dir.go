@@ -66,7 +66,7 @@ func memoryError(err error) error {
 		return err
 	case errors.Is(err, shield.ErrNoMemory), errors.Is(err, state.ErrNotFound), errors.Is(err, state.ErrInvalid):
 		return exitError{exitUsage, err}
-	case errors.Is(err, state.ErrNewer), errors.Is(err, state.ErrForeign), errors.Is(err, history.ErrBusy), errors.Is(err, state.ErrBusy):
+	case errors.Is(err, state.ErrNewer), errors.Is(err, state.ErrForeign), errors.Is(err, history.ErrBusy), errors.Is(err, state.ErrBusy), errors.Is(err, state.ErrExists):
 		return exitError{exitRefused, err}
 	case errors.Is(err, os.ErrPermission):
 		return exitError{exitRights, fmt.Errorf("%w; it belongs to another account: use sudo, or name a folder of your own with --dir", err)}

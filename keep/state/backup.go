@@ -62,6 +62,10 @@ func Restore(ctx context.Context, now testudo.Time, from, dir string, force bool
 // prepare copies a backup into a directory of its own, checked and brought
 // to this schema, and returns the copy.
 func prepare(ctx context.Context, now testudo.Time, from, stage, program string) (string, error) {
+	from, err := filepath.Abs(from)
+	if err != nil {
+		return "", err
+	}
 	if err := check(ctx, from); err != nil {
 		return "", err
 	}
