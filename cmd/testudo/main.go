@@ -134,6 +134,7 @@ func (a *app) root(args []string) *cobra.Command {
 	root.PersistentFlags().StringVar(&a.dir, "dir", "", "state folder `DIR`: what is remembered from run to run")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text, json or csv")
 	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.checkCommand(), a.selftestCommand(), a.versionCommand(), a.watchCommand(), a.serveCommand(), a.sensorCommand(), a.pagesCommand())
+	root.AddCommand(a.intelCommand(), a.lookupCommand(), a.exportCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if c == root {

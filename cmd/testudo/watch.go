@@ -82,6 +82,11 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	if err := f.misused(c); err != nil {
 		return exitError{exitUsage, fmt.Errorf("watch: %w", err)}
 	}
+	if f.dir == "" {
+		if err := a.loadIntel(ctx, &set, c, f.judgeFlags, nil); err != nil {
+			return err
+		}
+	}
 	t := &teller{app: a, flags: f.judgeFlags}
 	if err := f.make(f.account(c)); err != nil {
 		return err
@@ -107,7 +112,24 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	}
 	in.stopWith(ctx)
 	t.event("watching " + strings.Join(in.names, ", ") + "; stop with Ctrl-C")
-	w := in.watch(set)
+	live := &reloaded{}
+	if f.dir != "" {
+		memory, err := remembers(f.dir, true)
+		if err != nil {
+			in.close()
+			return err
+		}
+		defer memory.Close()
+		if err := a.loadIntel(ctx, &set, c, f.judgeFlags, memory); err != nil {
+			in.close()
+			return err
+		}
+		know := &knowing{app: a, memory: memory, live: live, event: t.event, flags: f.judgeFlags}
+		know.set(c, set)
+		defer know.keep(ctx)()
+	}
+	live.take(set)
+	w := in.watch(live.settings(set))
 	w.Dir, w.Resume, w.CheckpointEvery = f.dir, past, time.Duration(c.CheckpointMinutes)*time.Minute
 	w.RecordsDir, w.RecordsFormat = f.records, f.recordsFormat
 	w.Tell, w.State, w.Event = t.change, t.state, t.event

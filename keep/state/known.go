@@ -271,3 +271,22 @@ func sortedLists(lists []WarningList) []WarningList {
 	}
 	return out
 }
+
+// LabelsOf returns the labels that each source's indicators bear, unset apart.
+func (s *State) LabelsOf() (map[string][]testudo.TLP, error) {
+	rows, err := s.readers.Query("SELECT DISTINCT s.name, i.tlp FROM indicators i JOIN sources s ON s.id = i.source WHERE i.tlp <> 0")
+	if err != nil {
+		return nil, s.fail("read sources", err)
+	}
+	defer rows.Close()
+	all := map[string][]testudo.TLP{}
+	for rows.Next() {
+		var name string
+		var label testudo.TLP
+		if err := rows.Scan(&name, &label); err != nil {
+			return nil, s.fail("read sources", err)
+		}
+		all[name] = append(all[name], label)
+	}
+	return all, s.fail("read sources", rows.Err())
+}
