@@ -1,8 +1,6 @@
 package shield
 
 import (
-	"fmt"
-	"os"
 	"slices"
 
 	"github.com/testudo-shield/testudo"
@@ -50,14 +48,14 @@ func (m *Memory) Sources() ([]SourceCard, error) {
 // MakeMemory opens the memory in dir to read its history and to write all
 // else, and makes it where there is none.
 func MakeMemory(dir, program string, open OpenHistory, now func() testudo.Time) (*Memory, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("state folder %w", err)
+	if m, err := OpenMemory(dir, program, open, false, now); err == nil {
+		return m, nil
 	}
-	s, err := state.Open(dir, now(), program)
+	made, err := OpenMemory(dir, program, open, true, now)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Close(); err != nil {
+	if err := made.Close(); err != nil {
 		return nil, err
 	}
 	return OpenMemory(dir, program, open, false, now)
