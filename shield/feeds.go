@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/intel"
@@ -60,7 +61,7 @@ func (u Update) take(ctx context.Context, m *Memory, due []feed.Source, results 
 		if r.Err != nil {
 			err = ErrRemote
 		}
-		if len(r.Files) == 0 || slices.ContainsFunc(known, func(s state.Source) bool { return s.Name == r.Source && s.Fetched == r.Fetched }) {
+		if len(r.Files) == 0 || slices.ContainsFunc(known, func(s state.Source) bool { return s.Name == r.Source && sameMoment(s.Fetched, r.Fetched) }) {
 			continue
 		}
 		i := Import{Formats: u.Formats, Confidence: -1, Tell: u.Imported}
@@ -89,3 +90,7 @@ func (u Update) Unpacked(ctx context.Context, m *Memory, results []feed.Result, 
 	}
 	return u.take(ctx, m, sources, results)
 }
+
+// sameMoment compares times of which one was written down without its
+// nanoseconds.
+func sameMoment(a, b testudo.Time) bool { return a.Sub(b).Abs() < time.Millisecond }

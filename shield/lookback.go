@@ -9,7 +9,6 @@ import (
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/detector"
-	"github.com/testudo-shield/testudo/judge/incident"
 	"github.com/testudo-shield/testudo/judge/intel"
 	"github.com/testudo-shield/testudo/keep/history"
 	"github.com/testudo-shield/testudo/tell/inquiry"
@@ -194,11 +193,7 @@ func visit(s testudo.Sighting, set *intel.Set) Visit {
 // tellSightings remembers sightings, judges them together with all that was
 // remembered before, and returns the incidents that hold any of them.
 func (m *Memory) tellSightings(fresh []testudo.Sighting) ([]testudo.Incident, error) {
-	b := incident.New(incident.Config{Sightings: maxRemembered})
-	for _, s := range fresh {
-		b.Add(s)
-	}
-	told, _, err := m.tell(b.Incidents())
+	told, _, err := m.tell([]testudo.Incident{{Sightings: fresh}}) // only what it holds counts
 	return told, err
 }
 
