@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/judge/intel"
 	"github.com/testudo-shield/testudo/keep/state"
 	"github.com/testudo-shield/testudo/tell/inquiry"
 )
@@ -89,13 +89,15 @@ func values(e *inquiry.Explanation) (list []string) {
 
 func (m *Memory) listed(e *inquiry.Explanation) (found []testudo.Indicator, err error) {
 	for _, v := range values(e) {
-		hits, err := m.State.Lookup(v)
+		t, v, ok := intel.Classify(v)
+		if !ok {
+			continue
+		}
+		hits, _, err := m.listings(t, v)
 		if err != nil {
 			return nil, err
 		}
-		for _, h := range hits {
-			found = append(found, h.Indicator)
-		}
+		found = append(found, hits...)
 	}
 	return found, nil
 }
@@ -126,20 +128,11 @@ func (m *Memory) Seen(ctx context.Context, list ...string) (inquiry.Seen, error)
 }
 
 func valuesFor(list []string) *testudo.Values {
-	v := &testudo.Values{}
+	sorts := map[string]testudo.IndicatorType{}
 	for _, text := range list {
-		text = strings.ToLower(strings.TrimSpace(text))
-		if a, err := netip.ParseAddr(text); err == nil {
-			v.Addresses = append(v.Addresses, a)
-		} else if p, err := netip.ParsePrefix(text); err == nil {
-			v.Prefixes = append(v.Prefixes, p)
-		} else if strings.Contains(text, "/") {
-			v.URLs = append(v.URLs, text)
-		} else if strings.Contains(text, ".") {
-			v.Names = append(v.Names, strings.TrimPrefix(text, "*."))
-		} else {
-			v.Prints = append(v.Prints, text)
+		if t, value, ok := intel.Classify(text); ok {
+			sorts[value] = t
 		}
 	}
-	return v
+	return valuesOf(sorts)
 }

@@ -112,7 +112,7 @@ func (r Replay) Run(ctx context.Context) (engine.Result, error) {
 		in.notes = a.Notes
 		in.tell(r.Note)
 	}
-	res.Summary.IntelLists, res.Summary.Indicators = r.Lists.Lists, r.Lists.Indicators
+	r.Lists.complete(&res.Summary)
 	if err == nil && len(in.frames) == 0 && in.records == nil {
 		err = ErrNoInput
 	}

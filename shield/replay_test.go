@@ -18,6 +18,8 @@ import (
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/engine"
+	"github.com/testudo-shield/testudo/judge/intel"
+	"github.com/testudo-shield/testudo/judge/intel/plain"
 	"github.com/testudo-shield/testudo/sense/source"
 	"github.com/testudo-shield/testudo/sense/source/ipfix"
 	"github.com/testudo-shield/testudo/sense/source/pcap"
@@ -151,6 +153,11 @@ func TestFirstBytes(t *testing.T) {
 	}
 }
 
+// plainLists are files of plain indicators.
+func plainLists(paths ...string) Intel {
+	return Intel{Formats: []intel.Format{plain.Format}, Paths: paths}
+}
+
 // TestLoadIntel holds which files of a folder are lists.
 func TestLoadIntel(t *testing.T) {
 	dir := write(t, map[string][]byte{
@@ -162,7 +169,7 @@ func TestLoadIntel(t *testing.T) {
 		"prose.txt":       []byte("Prose.\n"),
 	})
 	var s Settings
-	if err := s.LoadIntel([]string{filepath.Join(dir, "lists")}); err != nil {
+	if err := s.LoadIntel(t.Context(), plainLists(filepath.Join(dir, "lists"))); err != nil {
 		t.Fatal(err)
 	}
 	if s.Lists.Lists != 2 || s.Lists.Indicators != 3 {
@@ -172,18 +179,18 @@ func TestLoadIntel(t *testing.T) {
 		t.Errorf("hits %+v", hits)
 	}
 	for _, bad := range []string{"prose.txt", "none.txt"} {
-		if err := s.LoadIntel([]string{filepath.Join(dir, bad)}); err == nil || !strings.Contains(err.Error(), bad) {
+		if err := s.LoadIntel(t.Context(), plainLists(filepath.Join(dir, bad))); err == nil || !strings.Contains(err.Error(), bad) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
-	if err := s.LoadIntel([]string{filepath.Join(dir, "none.txt")}); err == nil || strings.Contains(err.Error(), "stat") {
+	if err := s.LoadIntel(t.Context(), plainLists(filepath.Join(dir, "none.txt"))); err == nil || strings.Contains(err.Error(), "stat") {
 		t.Errorf("a missing list: %v", err)
 	}
 	refused := write(t, map[string][]byte{"lists/a.txt": []byte("Dear reader,\n")})
-	if err := s.LoadIntel([]string{refused}); err == nil || !strings.Contains(err.Error(), "1 line of prose") {
+	if err := s.LoadIntel(t.Context(), plainLists(refused)); err == nil || !strings.Contains(err.Error(), "1 line of prose") {
 		t.Errorf("a folder of nothing usable: %v", err)
 	}
-	if err := s.LoadIntel([]string{filepath.Join(dir, "lists")}); err != nil {
+	if err := s.LoadIntel(t.Context(), plainLists(filepath.Join(dir, "lists"))); err != nil {
 		t.Fatal(err)
 	}
 	own := &testudo.DNS{Query: "x.example", Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, 1})}}
@@ -191,7 +198,7 @@ func TestLoadIntel(t *testing.T) {
 		t.Errorf("a private address on a list: %+v", hits)
 	}
 	var none Settings
-	if err := none.LoadIntel(nil); err != nil || none.Match != nil {
+	if err := none.LoadIntel(t.Context(), plainLists()); err != nil || none.Match != nil {
 		t.Errorf("without lists: %v", err)
 	}
 }

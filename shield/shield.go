@@ -32,10 +32,17 @@ type Settings struct {
 	Match      func(testudo.Record) []testudo.Hit
 	IsShared   func(netip.Addr, string) bool
 	Lists      Lists
+	ListsNow   func() Lists // where they change while it runs; nil where they do not
 	Progress   func(engine.Progress)
 }
 
 // Lists is what a run says of the indicators it was given.
 type Lists struct {
 	Lists, Indicators, Refused int
+	Newest                     testudo.Time // when a source last saw anything bad, 0 where none says
+}
+
+// complete says in a summary which indicators there were.
+func (l Lists) complete(s *testudo.Summary) {
+	s.IntelLists, s.Indicators, s.IntelNewest = l.Lists, l.Indicators, l.Newest
 }

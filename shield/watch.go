@@ -131,7 +131,12 @@ func (w Watch) account(s *testudo.Summary) {
 }
 
 func (w Watch) complete(s *testudo.Summary) {
-	s.Inputs, s.IntelLists, s.Indicators = w.Inputs, w.Lists.Lists, w.Lists.Indicators
+	s.Inputs = w.Inputs
+	lists := w.Lists
+	if w.ListsNow != nil {
+		lists = w.ListsNow()
+	}
+	lists.complete(s)
 }
 
 // news finds what is new in one View after the other. An incident keeps the

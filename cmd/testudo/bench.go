@@ -42,8 +42,11 @@ func (a *app) benchCommand() *cobra.Command {
 				return err
 			}
 			f.recordsFormat = "tsv"
-			_, set, err := a.prepared(f)
+			conf, set, err := a.prepared(f)
 			if err != nil {
+				return err
+			}
+			if err := a.loadIntel(c.Context(), &set, conf, f, nil); err != nil {
 				return err
 			}
 			if path == "" {
@@ -75,6 +78,7 @@ func (a *app) benchCommand() *cobra.Command {
 	c.Flags().StringVar(&memProfile, "memprofile", "", "write where memory was allocated to `FILE`, for go tool pprof")
 	c.Flags().IntVar(&f.workers, "workers", 0, "goroutines that read and judge; 0 is one a core")
 	c.Flags().StringSliceVar(&f.local, "local", nil, "networks we protect, as `CIDR[,CIDR]`")
+	c.Flags().StringSliceVar(&f.intel, "intel", nil, "`FILE|DIR` of indicators to match while measuring; may repeat")
 	return c
 }
 

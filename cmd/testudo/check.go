@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ func examineConfig(file string) (config, []finding) {
 // examineLists reads the lists as the service would.
 func examineLists(c config) (all []finding) {
 	var s shield.Settings
-	if err := s.LoadIntel(c.Intel); err != nil {
+	if err := s.LoadIntel(context.Background(), shield.Intel{Formats: formats(), Paths: c.Intel}); err != nil {
 		all = append(all, fail(exitConfig, "lists", "correct the key intel or the file", "%v", err))
 	} else if len(c.Intel) > 0 {
 		all = append(all, good("lists", "%s in %s", counted(s.Lists.Indicators, "indicator"), counted(s.Lists.Lists, "list")))

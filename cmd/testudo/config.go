@@ -22,7 +22,7 @@ type config struct {
 	//
 	//	[10.1.0.0/16, 192.0.2.0/24, "2001:db8:7::/48"]
 	Local []string `yaml:"local" default:"the private networks, see docs/configuration.md"`
-	// Files or folders of indicators, one a line; see docs/indicators.md.
+	// Files or folders of indicators, in any format of docs/indicators.md.
 	// Flag --intel.
 	//
 	//	[/etc/testudo/indicators.txt]
@@ -32,6 +32,9 @@ type config struct {
 	//
 	//	[/etc/testudo/shared.txt]
 	Shared []string `yaml:"shared" reload:"now" default:"none"`
+	// Lists that somebody publishes. They are fetched when they are due, by
+	// the service or by testudo intel update, and remembered.
+	Feeds []feedSource `yaml:"feeds" reload:"now" default:"none"`
 	// Interfaces to watch.
 	Interfaces []iface `yaml:"interfaces" default:"none"`
 	// Folders of Zeek logs and Suricata eve.json files that are followed as
@@ -89,6 +92,49 @@ type iface struct {
 	Rings int `yaml:"rings"`
 	// Also see what is not addressed to this machine, as from a mirror port.
 	Promiscuous bool `yaml:"promiscuous"`
+}
+
+// feedSource is a list that is fetched.
+type feedSource struct {
+	// What its indicators are told by: 1 to 64 of a-z, 0-9, dot, dash and
+	// underscore.
+	//
+	//	sector-cert
+	Name string `yaml:"name" default:"must be said"`
+	// Where it is: https:, file: or taxii:.
+	//
+	//	https://cert.example/indicators.json
+	URL string `yaml:"url" default:"must be said"`
+	// Either taxii (a TAXII 2.1 server, API root or collection) or misp (a
+	// folder with a manifest.json); any other list is known by its content.
+	Kind string `yaml:"kind" default:"a list in any format of docs/indicators.md"`
+	// The licence its publisher states.
+	Licence string `yaml:"licence" default:"not known"`
+	// To whom what does not say it itself may be shown, as a label of the
+	// Traffic Light Protocol.
+	//
+	//	amber
+	TLP string `yaml:"tlp" default:"as the list says; exported as amber"`
+	// Hours from one fetch to the next.
+	EveryHours int `yaml:"every_hours"`
+	// Megabytes that it may have at most, also once unpacked.
+	MaxMB int `yaml:"max_mb"`
+	// The SHA-256 that the file must have, for one that never changes.
+	SHA256 string `yaml:"sha256" default:"any"`
+	// The minisign public key whose signature the file must have.
+	Key string `yaml:"key" default:"no signature is asked for"`
+	// Where the signature is.
+	Signature string `yaml:"signature" default:"url with .minisig behind it"`
+	// Who asks; with it the secret is a password, without a bearer token.
+	User string `yaml:"user" default:"none"`
+	// The file that holds the secret.
+	SecretFile string `yaml:"secret_file" default:"no secret is sent"`
+	// The header that carries the secret, where the server has one of its own.
+	Header string `yaml:"header" default:"Authorization"`
+	// Certificates in PEM that are believed beside the system's.
+	CAFile string `yaml:"ca_file" default:"the system's alone"`
+	// Also ask over http:, which anybody on the way can read and change.
+	AllowHTTP bool `yaml:"allow_http"`
 }
 
 type flowExports struct {
@@ -161,6 +207,9 @@ func defaultConfig() config {
 func defaultIface() iface {
 	return iface{RingMB: 64, SnapLength: 65535, Rings: 1, Promiscuous: true}
 }
+
+// defaultFeed is a feed of which only name and address are said.
+func defaultFeed() feedSource { return feedSource{EveryHours: 24, MaxMB: 256} }
 
 // stateDir returns the state folder: the key dir, else what the environment
 // says, else the customary place.

@@ -65,6 +65,7 @@ func (c config) check() (wrong []problem) {
 	if c.Dir != "" && !filepath.IsAbs(c.Dir) {
 		refuse("dir", "%q: want a full path, such as /var/lib/testudo", c.Dir)
 	}
+	wrong = append(wrong, c.checkFeeds()...)
 	return append(append(wrong, c.checkInterfaces()...), c.FlowExports.check()...)
 }
 

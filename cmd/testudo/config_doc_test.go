@@ -42,6 +42,8 @@ func tell(types map[string]*ast.StructType, v reflect.Value) (keys []told) {
 			k.keys = tell(types, v.Field(i))
 		case field.Type == reflect.TypeFor[[]iface]():
 			k.list, k.keys = true, tell(types, reflect.ValueOf(defaultIface()))
+		case field.Type == reflect.TypeFor[[]feedSource]():
+			k.list, k.keys = true, tell(types, reflect.ValueOf(defaultFeed()))
 		}
 		keys = append(keys, k)
 	}

@@ -165,6 +165,9 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string) {
 		if element.Type() == reflect.TypeFor[iface]() {
 			element.Set(reflect.ValueOf(defaultIface()))
 		}
+		if element.Type() == reflect.TypeFor[feedSource]() {
+			element.Set(reflect.ValueOf(defaultFeed()))
+		}
 		if nothing(e) {
 			r.refuse(e, path, "an element of the list is empty")
 			continue

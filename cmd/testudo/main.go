@@ -133,7 +133,23 @@ func (a *app) root(args []string) *cobra.Command {
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (YAML); none is needed to start")
 	root.PersistentFlags().StringVar(&a.dir, "dir", "", "state folder `DIR`: what is remembered from run to run")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text, json or csv")
-	root.AddCommand(a.replayCommand(), a.drillCommand(), a.benchCommand(), a.checkCommand(), a.selftestCommand(), a.versionCommand(), a.watchCommand(), a.serveCommand(), a.sensorCommand(), a.incidentsCommand(), a.explainCommand(), a.allowCommand(), a.protectCommand(), a.huntCommand(), a.historyCommand(), a.forgetCommand(), a.backupCommand(), a.restoreCommand(), a.pagesCommand())
+	for _, g := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Look at traffic:", []*cobra.Command{a.replayCommand(), a.watchCommand(), a.serveCommand(), a.sensorCommand(), a.drillCommand()}},
+		{"Work on what was found:", []*cobra.Command{a.incidentsCommand(), a.explainCommand(), a.allowCommand(), a.protectCommand()}},
+		{"Ask what was seen:", []*cobra.Command{a.huntCommand(), a.lookupCommand(), a.historyCommand()}},
+		{"Indicators:", []*cobra.Command{a.intelCommand(), a.exportCommand()}},
+		{"Keep the house:", []*cobra.Command{a.checkCommand(), a.selftestCommand(), a.backupCommand(), a.restoreCommand(), a.forgetCommand(), a.benchCommand(), a.versionCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.title
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(a.pagesCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if c == root {

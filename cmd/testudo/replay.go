@@ -44,7 +44,7 @@ func (f *replayFlags) register(c *cobra.Command) {
 func (f *judgeFlags) register(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringSliceVar(&f.local, "local", nil, "networks we protect, as `CIDR[,CIDR]` (default: the private ones)")
-	fl.StringSliceVar(&f.intel, "intel", nil, "`FILE|DIR` of indicators, one a line; may repeat")
+	fl.StringSliceVar(&f.intel, "intel", nil, "`FILE|DIR` of indicators in any format of docs/indicators.md; may repeat")
 	fl.IntVar(&f.workers, "workers", 0, "goroutines that read and judge; 0 is one a core")
 	fl.StringVar(&f.records, "records", "", "also write the records to `DIR` as Zeek logs")
 	fl.StringVar(&f.recordsFormat, "records-format", "tsv", "`FORMAT` of the records: tsv or json")
@@ -83,7 +83,7 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	conf, set, err := a.prepared(f.judgeFlags)
+	c, set, err := a.prepared(f.judgeFlags)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,10 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 			return err
 		}
 		defer memory.Close()
-		memory.Keep = conf.History.policy()
+		memory.Keep = c.History.policy()
+	}
+	if err := a.loadIntel(ctx, &set, c, f.judgeFlags, memory); err != nil {
+		return err
 	}
 	res, err := shield.Replay{
 		Parts: parts(), Settings: set, Paths: paths, Stdin: a.stdin, Memory: memory,
@@ -183,9 +186,6 @@ func (a *app) settings(c config, f judgeFlags) (shield.Settings, error) {
 	}
 	if s.Local, err = prefixes(c.Local); err != nil {
 		return s, exitError{exitUsage, fmt.Errorf("--local %w", err)}
-	}
-	if err := s.LoadIntel(append(c.Intel, f.intel...)); err != nil {
-		return s, exitError{exitInput, err}
 	}
 	if err := s.LoadShared(c.Shared); err != nil {
 		return s, exitError{exitInput, err}

@@ -120,6 +120,15 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	memory, err := remembers(dir, true)
+	if err != nil {
+		return err
+	}
+	defer memory.Close()
+	memory.Keep = c.History.policy()
+	if err := a.loadIntel(ctx, &set, c, judgeFlags{}, memory); err != nil {
+		return err
+	}
 	file := &jsonLines{path: filepath.Join(dir, "incidents.jsonl")}
 	client := sensor.Client{Path: c.SensorSocket}
 	in, err := openLive(c, past.Position(), func(s afpacket.Spec) (afpacket.Sockets, error) { return client.Sockets(s) }, tell.event)
@@ -134,11 +143,7 @@ func (a *app) serve(ctx context.Context) error {
 	live := &reloaded{}
 	live.take(set)
 	w := in.watch(live.settings(set))
-	if w.Memory, err = remembers(dir, true); err != nil {
-		in.close()
-		return err
-	}
-	defer w.Memory.Close()
+	w.Memory = memory
 	w.Dir, w.Resume, w.CheckpointEvery = dir, past, time.Duration(c.CheckpointMinutes)*time.Minute
 	w.RecordsDir, w.RecordsFormat = c.Records.Dir, c.Records.Format
 	w.Event = tell.event
@@ -149,7 +154,10 @@ func (a *app) serve(ctx context.Context) error {
 			tell.event(err.Error())
 		}
 	}
-	defer a.onReload(c, live, tell.event)()
+	know := &knowing{app: a, memory: memory, live: live, event: tell.event}
+	know.set(c, set)
+	defer know.keep(ctx)()
+	defer a.onReload(c, know)()
 	tell.event("watching " + strings.Join(in.names, ", "))
 	_ = notifySystemd("READY=1")
 	defer keepAlive(ctx)()
@@ -201,6 +209,7 @@ func (r *reloaded) settings(s shield.Settings) shield.Settings {
 		}
 		return nil
 	}
+	s.ListsNow = func() shield.Lists { return r.now.Load().Lists }
 	s.IsShared = func(a netip.Addr, domain string) bool {
 		is := r.now.Load().IsShared
 		return is != nil && is(a, domain)
@@ -210,14 +219,18 @@ func (r *reloaded) settings(s shield.Settings) shield.Settings {
 
 // onReload reads the configuration again at every SIGHUP, until the function
 // it returns is called.
-func (a *app) onReload(c config, live *reloaded, tell func(string)) func() {
+func (a *app) onReload(c config, know *knowing) func() {
+	tell := know.event
 	return onHangUp(func() {
 		_ = notifySystemd("RELOADING=1")
 		next, changed, err := c.reload(a.config)
 		if err == nil {
 			var set shield.Settings
 			if set, err = a.settings(next, judgeFlags{}); err == nil {
-				live.take(set)
+				err = a.loadIntel(context.Background(), &set, next, judgeFlags{}, know.memory)
+			}
+			if err == nil {
+				know.set(next, set)
 				c = next
 			}
 		}

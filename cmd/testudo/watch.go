@@ -16,6 +16,7 @@ import (
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/sense/source/afpacket"
+	"github.com/testudo-shield/testudo/shield"
 	"github.com/testudo-shield/testudo/shield/rights"
 	"github.com/testudo-shield/testudo/tell/report"
 )
@@ -82,6 +83,11 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	if err := f.misused(c); err != nil {
 		return exitError{exitUsage, fmt.Errorf("watch: %w", err)}
 	}
+	if f.dir == "" {
+		if err := a.loadIntel(ctx, &set, c, f.judgeFlags, nil); err != nil {
+			return err
+		}
+	}
 	t := &teller{app: a, flags: f.judgeFlags}
 	if err := f.make(f.account(c)); err != nil {
 		return err
@@ -107,14 +113,26 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	}
 	in.stopWith(ctx)
 	t.event("watching " + strings.Join(in.names, ", ") + "; stop with Ctrl-C")
-	w := in.watch(set)
+	live := &reloaded{}
+	var memory *shield.Memory
 	if f.dir != "" {
-		if w.Memory, err = remembers(f.dir, true); err != nil {
+		if memory, err = remembers(f.dir, true); err != nil {
 			in.close()
 			return err
 		}
-		defer w.Memory.Close()
+		defer memory.Close()
+		memory.Keep = c.History.policy()
+		if err := a.loadIntel(ctx, &set, c, f.judgeFlags, memory); err != nil {
+			in.close()
+			return err
+		}
+		know := &knowing{app: a, memory: memory, live: live, event: t.event, flags: f.judgeFlags}
+		know.set(c, set)
+		defer know.keep(ctx)()
 	}
+	live.take(set)
+	w := in.watch(live.settings(set))
+	w.Memory = memory
 	w.Dir, w.Resume, w.CheckpointEvery = f.dir, past, time.Duration(c.CheckpointMinutes)*time.Minute
 	w.RecordsDir, w.RecordsFormat = f.records, f.recordsFormat
 	w.Tell, w.State, w.Event = t.change, t.state, t.event

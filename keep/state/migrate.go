@@ -24,6 +24,7 @@ type migration struct {
 var migrations = []migration{
 	{"what was judged", schemaJudged},
 	{"what was watched", schemaWatched},
+	{"what is known", schemaKnown},
 }
 
 // migrate looks whose file it is and how old, and brings it to the last step.

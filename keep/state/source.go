@@ -70,8 +70,8 @@ func describe(tx *sql.Tx, id int64, r *Source) error {
 	return err
 }
 
-// ForgetSource removes a source with all its indicators, and says how many they
-// were.
+// ForgetSource removes a source with all its indicators, warning lists and
+// threats, and says how many indicators they were.
 func (s *State) ForgetSource(name string) (gone int, err error) {
 	err = s.change("forget source "+name, func(tx *sql.Tx) error {
 		var id int64
@@ -84,6 +84,9 @@ func (s *State) ForgetSource(name string) (gone int, err error) {
 		}
 		n, _ := r.RowsAffected() // this driver always knows
 		gone = int(n)
+		if _, err := forgetKnown(tx, name); err != nil {
+			return err
+		}
 		if _, err := tx.Exec("DELETE FROM sources WHERE id = ?", id); err != nil {
 			return err
 		}

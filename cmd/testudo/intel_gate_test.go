@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/testudo-shield/testudo"
+	"github.com/testudo-shield/testudo/shield"
+)
+
+// TestIntelGate holds that no ordinary capture gains an incident of medium or
+// above from hits on lists alone, with every real list loaded at once.
+func TestIntelGate(t *testing.T) {
+	const shared = "../../../shared"
+	if testing.Short() {
+		t.Skip("it reads every capture twice: not with -short")
+	}
+	f, err := os.Open(filepath.Join(shared, "data", "truth.tsv"))
+	if err != nil {
+		t.Skip("../shared is not beside the checkout: real lists are not held against real captures")
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	r.Comma, r.LazyQuotes = '\t', true
+	rows, err := r.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{stdout: t.Output(), stderr: t.Output()}
+	with, err := a.settings(defaultConfig(), judgeFlags{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := with.LoadIntel(t.Context(), shield.Intel{Formats: formats(), Paths: []string{filepath.Join(shared, "intel")}, Note: func(s string) { t.Log(s) }}); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d indicators of %d lists", with.Lists.Indicators, with.Lists.Lists)
+	captures, gained := 0, 0
+	for _, row := range rows[1:] {
+		if !strings.HasSuffix(row[1], "benign") {
+			continue
+		}
+		captures++
+		for _, in := range graver(t, with, filepath.Join(shared, "data", row[0]), row[5]) {
+			t.Errorf("%s gains from lists alone: %s %s", row[0], in.Severity, in.Title)
+			gained++
+		}
+	}
+	t.Logf("%d captures, %d incidents of medium or above from lists alone", captures, gained)
+}
+
+// graver returns the incidents of medium or above that rest on hits alone.
+func graver(t *testing.T, set shield.Settings, path, local string) []testudo.Incident {
+	t.Helper()
+	if local != "" {
+		var err error
+		if set.Local, err = prefixes([]string{local}); err != nil {
+			t.Fatal(err)
+		}
+		set.GuessLocal = false
+	}
+	res, err := shield.Replay{Parts: parts(), Settings: set, Paths: []string{path}}.Run(context.Background())
+	if err != nil {
+		t.Logf("%s: %v", path, err)
+	}
+	return slices.DeleteFunc(res.Incidents, func(in testudo.Incident) bool {
+		return in.Severity < testudo.Medium || slices.ContainsFunc(in.Sightings, func(s testudo.Sighting) bool { return s.Detector != "indicator" })
+	})
+}
