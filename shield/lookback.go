@@ -210,7 +210,7 @@ func (m *Memory) coverage(from, to testudo.Time) (testudo.Coverage, error) {
 		all[i] = testudo.Heartbeat{Sensor: b.Sensor, Link: b.Link, Span: testudo.Span{From: b.First, To: b.Last}, Packets: b.Packets, Lost: b.Lost}
 		first, last = min(first, b.First), max(last, b.Last)
 	}
-	if from == 0 {
+	if from == 0 && len(beats) > 0 {
 		from, to = first, max(first, last)
 	}
 	return inquiry.Cover(from, to, all), nil
