@@ -24,6 +24,9 @@ func Mark(ind *testudo.Indicator, warn *Warnings) testudo.Marks {
 	case testudo.PrefixIndicator:
 		if p, err := netip.ParsePrefix(ind.Value); err == nil {
 			m |= markPrefix(p)
+			if m&(testudo.MarkPrivate|testudo.MarkWide) == 0 && manyParties(p) && bare(ind) {
+				m |= testudo.MarkShared
+			}
 		}
 	case testudo.DomainIndicator, testudo.HostIndicator:
 		m |= markName(ind.Value)
@@ -67,6 +70,18 @@ func markPrefix(p netip.Prefix) (m testudo.Marks) {
 		m |= testudo.MarkPrivate
 	}
 	return m
+}
+
+// manyParties tells prefixes wider than the narrowest that are routed by
+// themselves: unrelated parties may have their machines there.
+func manyParties(p netip.Prefix) bool {
+	return p.Addr().Is4() && p.Bits() < 24 || p.Addr().Is6() && p.Bits() < 48
+}
+
+// bare tells an indicator of which its source says nothing but the value: it
+// may as well be of a list of whose networks are whose.
+func bare(ind *testudo.Indicator) bool {
+	return ind.Confidence < 0 && ind.Note == "" && len(ind.Threats) == 0 && listed(ind) == 0
 }
 
 func markName(name string) (m testudo.Marks) {
