@@ -73,7 +73,11 @@ func (a *app) restore(ctx context.Context, from string, force bool) error {
 	if err := claimState(dir); err != nil {
 		return err
 	}
-	head, err := shield.Restore(ctx, from, dir, version, openHistory, force, now())
+	open, err := a.openHistory()
+	if err != nil {
+		return err
+	}
+	head, err := shield.Restore(ctx, from, dir, version, open, force, now())
 	if err != nil {
 		return memoryError(fmt.Errorf("restore: %w", err))
 	}

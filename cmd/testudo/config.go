@@ -151,6 +151,12 @@ type flowExports struct {
 
 // retention is how long records are kept.
 type retention struct {
+	// Where records are kept: a ClickHouse database, for those whom one
+	// machine no longer holds. Several hosts need ?cluster=NAME. Flag
+	// --history.
+	//
+	//	clickhouse://testudo@db1:9000,db2:9000/testudo?cluster=testudo
+	Store string `yaml:"store" default:"files in the state folder"`
 	// Days for which records are kept after they were seen; 0 for ever. What
 	// an open incident rests on is kept until it is closed.
 	KeepDays int `yaml:"keep_days"`

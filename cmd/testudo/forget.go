@@ -63,7 +63,7 @@ func (a *app) forget(ctx context.Context, f forgetFlags, args []string) error {
 	if err := a.sure(f.yes, fmt.Sprintf("Erase %s from all that is remembered in %s? It cannot be brought back.", strings.Join(args, ", "), dir)); err != nil {
 		return err
 	}
-	m, err := remembersThere(dir)
+	m, err := a.remembersThere(dir)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,11 @@ func (a *app) inMemory(use func(config, *shield.Memory) error) error {
 	if err := claimState(c.stateDir()); err != nil {
 		return err
 	}
-	m, err := shield.MakeMemory(c.stateDir(), version, openHistory, now)
+	open, err := a.openHistory()
+	if err != nil {
+		return err
+	}
+	m, err := shield.MakeMemory(c.stateDir(), version, open, now)
 	if err != nil {
 		return memoryError(err)
 	}

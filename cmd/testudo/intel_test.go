@@ -66,7 +66,7 @@ func TestIntelUpdate(t *testing.T) {
 			t.Errorf("step %d: exit %d, want %d\n%s%s", i, code, step.code, &out, &errs)
 		}
 	}
-	m, err := remembers(filepath.Join(dir, "state"), false)
+	m, err := (&app{}).remembers(filepath.Join(dir, "state"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestKnowing(t *testing.T) {
 	if err := os.WriteFile(list, []byte("spy.example\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m, err := remembers(filepath.Join(dir, "state"), true)
+	m, err := (&app{}).remembers(filepath.Join(dir, "state"), true)
 	if err != nil {
 		t.Fatal(err)
 	}

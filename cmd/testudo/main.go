@@ -57,6 +57,7 @@ type app struct {
 	config         string
 	output         string
 	dir            string // the state folder that was named, "" for none
+	store          string // the store of records that was named, "" for files
 }
 
 func main() {
@@ -132,6 +133,7 @@ func (a *app) root(args []string) *cobra.Command {
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (YAML); none is needed to start")
 	root.PersistentFlags().StringVar(&a.dir, "dir", "", "state folder `DIR`: what is remembered from run to run")
+	root.PersistentFlags().StringVar(&a.store, "history", "", "keep records at `URL`, as clickhouse://host:9000/testudo (default: files in the state folder)")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text, json or csv")
 	for _, g := range []struct {
 		title    string

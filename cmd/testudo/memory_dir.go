@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -14,13 +15,17 @@ import (
 
 // remembers opens the memory in dir; with write also its history for writing,
 // which one process at a time can do.
-func remembers(dir string, write bool) (*shield.Memory, error) {
+func (a *app) remembers(dir string, write bool) (*shield.Memory, error) {
+	open, err := a.openHistory()
+	if err != nil {
+		return nil, err
+	}
 	if write {
 		if err := claimState(dir); err != nil {
 			return nil, err
 		}
 	}
-	m, err := shield.OpenMemory(dir, version, openHistory, write, now)
+	m, err := shield.OpenMemory(dir, version, open, write, now)
 	return m, memoryError(err)
 }
 
@@ -31,7 +36,21 @@ func (a *app) memory() (*shield.Memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return remembers(dir, false)
+	return a.remembers(dir, false)
+}
+
+// openHistory is how the history that --history or the configuration names is
+// opened.
+func (a *app) openHistory() (shield.OpenHistory, error) {
+	c, err := loadConfig(a.config)
+	if err != nil {
+		return nil, err
+	}
+	open, err := histories(cmp.Or(a.store, c.History.Store))
+	if err != nil {
+		return nil, exitError{exitUsage, fmt.Errorf("--history %w", err)}
+	}
+	return open, nil
 }
 
 // memoryDir is the state folder that --dir names, or else the customary one.
@@ -44,15 +63,15 @@ func (a *app) memoryDir() (string, error) {
 }
 
 // remembersThere opens for writing a memory that must be there.
-func remembersThere(dir string) (*shield.Memory, error) {
-	m, err := remembers(dir, false)
+func (a *app) remembersThere(dir string) (*shield.Memory, error) {
+	m, err := a.remembers(dir, false)
 	if err != nil {
 		return nil, err
 	}
 	if err := m.Close(); err != nil {
 		return nil, memoryError(err)
 	}
-	return remembers(dir, true)
+	return a.remembers(dir, true)
 }
 
 func now() testudo.Time { return testudo.TimeOf(time.Now()) }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/testudo-shield/testudo/judge/detector"
 	"github.com/testudo-shield/testudo/judge/detector/beacon"
@@ -30,6 +34,7 @@ import (
 	"github.com/testudo-shield/testudo/judge/intel/warninglist"
 	zeekintel "github.com/testudo-shield/testudo/judge/intel/zeek"
 	"github.com/testudo-shield/testudo/keep/history"
+	"github.com/testudo-shield/testudo/keep/history/clickhouse"
 	"github.com/testudo-shield/testudo/keep/history/parquet"
 	"github.com/testudo-shield/testudo/sense/protocol"
 	"github.com/testudo-shield/testudo/sense/protocol/dhcp"
@@ -57,8 +62,24 @@ func parts() shield.Parts {
 	return shield.Parts{Sources: sources(), Protocols: protocols(), Detectors: detectors(), Formats: formats()}
 }
 
-// openHistory opens the history of a state folder.
-func openHistory(dir string, write bool) (history.Store, error) {
+// histories are the stores of records, by the scheme of their URL; "" is that
+// of files below the state folder.
+func histories(url string) (shield.OpenHistory, error) {
+	switch scheme, _, _ := strings.Cut(url, "://"); scheme {
+	case "":
+		return openFiles, nil
+	case "clickhouse":
+		return func(string, bool) (history.Store, error) {
+			ctx, done := context.WithTimeout(context.Background(), 30*time.Second)
+			defer done()
+			return clickhouse.Open(ctx, url)
+		}, nil
+	}
+	return nil, fmt.Errorf("%q: want clickhouse://host:9000/database, or nothing for files below the state folder", url)
+}
+
+// openFiles opens the history of a state folder.
+func openFiles(dir string, write bool) (history.Store, error) {
 	dir = filepath.Join(dir, "history")
 	if write {
 		return parquet.Open(dir)

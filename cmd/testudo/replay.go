@@ -1,16 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/engine"
+	"github.com/testudo-shield/testudo/keep/history"
+	"github.com/testudo-shield/testudo/keep/state"
 	"github.com/testudo-shield/testudo/shield"
 	"github.com/testudo-shield/testudo/tell/report"
 )
@@ -92,13 +96,12 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 		return err
 	}
 	set.Progress = show.update
-	var memory *shield.Memory
-	if a.dir != "" {
-		if memory, err = remembers(a.dir, true); err != nil {
-			return err
-		}
+	memory, full, err := a.replayMemory(c)
+	if err != nil {
+		return err
+	}
+	if memory != nil {
 		defer memory.Close()
-		memory.Keep = c.History.policy()
 	}
 	if err := a.loadIntel(ctx, &set, c, f.judgeFlags, memory); err != nil {
 		return err
@@ -120,7 +123,26 @@ func (a *app) replay(ctx context.Context, f replayFlags, paths []string) error {
 	if failed {
 		return exitError{exitInput, err}
 	}
-	return a.verdict(res, err, level, limited)
+	return cmp.Or(full, a.verdict(res, err, level, limited))
+}
+
+// replayMemory opens the memory that --dir names, nil for none. On a full disk
+// there is none: what is read is judged all the same, and full says at the
+// end that nothing of it is remembered.
+func (a *app) replayMemory(conf config) (m *shield.Memory, full, err error) {
+	if a.dir == "" {
+		return nil, nil, nil
+	}
+	m, err = a.remembers(a.dir, true)
+	if errors.Is(err, state.ErrFull) || errors.Is(err, history.ErrFull) || errors.Is(err, syscall.ENOSPC) {
+		full = exitError{exitInput, fmt.Errorf("judged but not remembered, read it again when there is room: %w", err)}
+		return nil, full, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	m.Keep = conf.History.policy()
+	return m, nil, nil
 }
 
 // verdict turns a run into an exit code; what was skipped is said on stderr.

@@ -120,7 +120,7 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	memory, err := remembers(dir, true)
+	memory, err := a.remembers(dir, true)
 	if err != nil {
 		return err
 	}

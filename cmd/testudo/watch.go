@@ -116,7 +116,7 @@ func (a *app) watch(ctx context.Context, f watchFlags) error {
 	live := &reloaded{}
 	var memory *shield.Memory
 	if f.dir != "" {
-		if memory, err = remembers(f.dir, true); err != nil {
+		if memory, err = a.remembers(f.dir, true); err != nil {
 			in.close()
 			return err
 		}

@@ -55,7 +55,11 @@ func (s *State) translate(err error) error {
 	if !errors.As(err, &broken) {
 		return err
 	}
-	switch broken.Code() & 0xff {
+	code := broken.Code() & 0xff
+	if broken.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // the index of its log found no room
+		code = sqlite3.SQLITE_FULL
+	}
+	switch code {
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("%w: nothing of this write was kept; free some space below %s and it goes on by itself", ErrFull, s.dir)
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:

@@ -131,6 +131,13 @@ func await(ctx context.Context, c driver.Conn, table string) error {
 	}
 }
 
+// Sum says what there is.
+func (s *Store) Sum(ctx context.Context) (history.Report, error) {
+	var r history.Report
+	err := s.sum(ctx, &r)
+	return r, err
+}
+
 // sum fills in what there is.
 func (s *Store) sum(ctx context.Context, r *history.Report) error {
 	for _, c := range s.shards {
