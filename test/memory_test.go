@@ -148,7 +148,7 @@ func TestKilled(t *testing.T) {
 // judges all the same, ends with code 3, and goes on once there is room.
 func TestRememberFull(t *testing.T) {
 	if os.Getenv("TESTUDO_PROVE") == "" || os.Geteuid() != 0 || runtime.GOOS != "linux" {
-		t.Skip("TESTUDO_PROVE is not set, or this is not root on Linux: no disk is filled")
+		t.Skip("SKIPPED: TESTUDO_PROVE is not set: no disk was filled")
 	}
 	disk := filepath.Join(t.TempDir(), "disk")
 	if err := os.Mkdir(disk, 0o755); err != nil {

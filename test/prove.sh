@@ -39,30 +39,47 @@ if as_root true 2>/dev/null; then
 	cd test
 	again prove "$kernel/test.test" -test.run '^TestKernelLive$' -test.v -test.timeout 45m -rate $rate $([ $long = yes ] && echo -long)
 	cd ..
+	say "what is remembered: full disks, two ClickHouse servers that share the records"
+	if ! command -v clickhouse-server >/dev/null; then
+		echo "installing clickhouse-server from the distribution"
+		as_root apt-get update -qq
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends clickhouse-server >/dev/null
+	fi
+	for room in keep/history/clickhouse keep/history/parquet keep/state test; do
+		go test -c -o "$kernel/kept.test" "./$room"
+		cd "$room"
+		tests='Full'; [ $room = keep/history/clickhouse ] && tests='.'
+		prove "$kernel/kept.test" -test.run "$tests" -test.timeout 10m
+		cd - >/dev/null
+	done
 else
 	echo "SKIPPED: root is needed to prove what the kernel does; run as root, or with sudo that asks nothing"
 fi
 
-# fuzz runs one target. A run that ends in nothing but its own deadline, with
-# no failing input, is a race in Go's fuzzing (golang/go#75804): it is run
-# once more, and must then pass.
+# fuzz runs one target of the program that was built last. A run that ends in
+# nothing but its own deadline, with no failing input, is a race in Go's
+# fuzzing (golang/go#75804): it is run once more, and must then pass.
+fuzzing=$(mktemp -d)
 fuzz() {
-	local out; out=$(mktemp)
 	for _ in first again; do
-		if go test -run='^$' -fuzz="^$2\$" -fuzztime=$seconds "$1" >"$out" 2>&1; then tail -n 1 "$out"; rm "$out"; return; fi
-		if grep -qE 'failing input|panic' "$out" || ! grep -q 'context deadline exceeded' "$out"; then break; fi
+		if (cd "$2" && "$fuzzing/fuzz.test" -test.run='^$' -test.fuzz="^$3\$" -test.fuzztime=$seconds -test.fuzzcachedir="$(go env GOCACHE)/fuzz/$1") >"$fuzzing/out" 2>&1; then return; fi
+		if grep -qE 'failing input|panic' "$fuzzing/out" || ! grep -q 'context deadline exceeded' "$fuzzing/out"; then break; fi
 	done
-	cat "$out"; return 1
+	cat "$fuzzing/out"; return 1
 }
 
 say "fuzz targets"
-seconds=3s; [ $long = yes ] && seconds=120s
+seconds=2s; [ $long = yes ] && seconds=120s
 go list -f '{{.ImportPath}} {{.Dir}}' ./... | while read -r pkg dir; do
-	{ grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' "$dir"/*_test.go 2>/dev/null || true; } | sed 's/^func //' | while read -r target; do
+	targets=$({ grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' "$dir"/*_test.go 2>/dev/null || true; } | sed 's/^func //')
+	[ -n "$targets" ] || continue
+	go test -c -fuzz=. -o "$fuzzing/fuzz.test" "$pkg"
+	for target in $targets; do
 		echo "$pkg $target"
-		fuzz "$pkg" "$target"
+		fuzz "$pkg" "$dir" "$target"
 	done
 done
+rm -rf "$fuzzing"
 
 say "the package"
 ./test/deb.sh

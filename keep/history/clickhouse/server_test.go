@@ -16,11 +16,11 @@ import (
 func startServers(t *testing.T, n int) (hosts []string) {
 	t.Helper()
 	if os.Getenv("TESTUDO_PROVE") != "yes" {
-		t.Skip("skipped: starts database servers; run with TESTUDO_PROVE=yes")
+		t.Skip("SKIPPED: TESTUDO_PROVE is not set: no database server was started")
 	}
 	program, err := exec.LookPath("clickhouse-server")
 	if err != nil {
-		t.Skip("skipped: clickhouse-server is not installed (apt-get install clickhouse-server)")
+		t.Skip("SKIPPED: no clickhouse-server: the store on ClickHouse was not tried")
 	}
 	var ports []int
 	for range n {
