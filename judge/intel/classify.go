@@ -130,7 +130,7 @@ func scheme4(s string) string {
 
 // numeric reads addresses and prefixes, with or without a port.
 func numeric(v string) (testudo.IndicatorType, string, bool) {
-	if c := v[0]; c != '[' && c != ':' && !isHex(c) || strings.IndexAny(v, ".:") < 0 {
+	if c := v[0]; c != '[' && c != ':' && !isHex(c) || !strings.ContainsAny(v, ".:") {
 		return "", "", false // most names; saves the error of a closer look
 	}
 	if last := v[len(v)-1]; !isHex(last) && last != ']' && last != ':' && strings.IndexByte(v, '%') < 0 {

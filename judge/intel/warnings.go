@@ -191,10 +191,14 @@ func (w *Warnings) Of(t testudo.IndicatorType, value string) (all []Warning) {
 	return all
 }
 
-// marks returns what the warnings about a value come to.
+// marks returns what the warnings about a value come to. That a network is
+// rented out says nothing of one address in it: attackers rent, too.
 func (w *Warnings) marks(t testudo.IndicatorType, value string) (m testudo.Marks) {
 	if w != nil {
 		w.each(t, value, func(list uint32) { m |= w.lists[list].Mark })
+	}
+	if t == testudo.AddressIndicator {
+		m &^= testudo.MarkWide
 	}
 	return m
 }

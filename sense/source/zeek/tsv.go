@@ -16,7 +16,6 @@ type dialect struct {
 	// fielded is set once #fields was read.
 	fielded bool
 	stem    *kind // what the file's name says, for a header without #path
-
 }
 
 // maxColumns bounds the columns of a header.
