@@ -82,6 +82,7 @@ func (a *app) hunt(ctx context.Context, f huntFlags, question string) error {
 	if err != nil {
 		return memoryError(err)
 	}
+	h.Unread = len(got.Damaged) > 0
 	if err := a.printHunt(h, f.plain); err != nil {
 		return exitError{exitInput, err}
 	}

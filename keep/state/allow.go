@@ -81,7 +81,7 @@ const removal = "UPDATE allowances SET removed = ?, removed_who = ?, removed_why
 func (s *State) RemoveAllowance(now testudo.Time, id int64, who, why string) (a Allowance, err error) {
 	what := fmt.Sprintf("remove entry %d", id)
 	if why == "" {
-		return a, s.fail(what, fmt.Errorf("%w: say why, whoever looks at it in a year will ask", ErrInvalid))
+		return a, s.fail(what, fmt.Errorf("%w: say why, whoever looks at it in a year will ask:  --why 'TEXT'", ErrInvalid))
 	}
 	err = s.change(what, func(tx *sql.Tx) error {
 		query := "SELECT " + allowanceColumns + " FROM allowances WHERE id = ?"

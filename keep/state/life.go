@@ -49,7 +49,7 @@ func (s *State) Move(now testudo.Time, id string, to Life, who, why string) erro
 		return s.fail(what, fmt.Errorf("%w: the states are new, confirmed, contained and closed", ErrInvalid))
 	}
 	if why == "" {
-		return s.fail(what, fmt.Errorf("%w: say why, whoever looks at it in a year will ask", ErrInvalid))
+		return s.fail(what, fmt.Errorf("%w: say why, whoever looks at it in a year will ask:  --why 'TEXT'", ErrInvalid))
 	}
 	return s.change(what, func(tx *sql.Tx) error {
 		id, err := resolve(tx, id)

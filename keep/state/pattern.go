@@ -106,10 +106,12 @@ func (a *Allowance) tidy() error {
 		return fmt.Errorf("%w: the lists are allow and protect, not %q", ErrInvalid, a.List)
 	case a.Value == "":
 		return fmt.Errorf("%w: name an address, a prefix, a name, or * for any", ErrInvalid)
-	case strings.Trim(a.Value, "*.") == "" && !scoped:
+	case everything(a.Value) && !scoped:
 		return fmt.Errorf("%w: %s alone would silence everything; add a source, destination, port or network", ErrInvalid, a.Value)
+	case misspelt(a.Value) || misspelt(a.Source) || misspelt(a.Destination):
+		return fmt.Errorf("%w: neither an address, a prefix nor a name can look like this", ErrInvalid)
 	case a.Why == "":
-		return fmt.Errorf("%w: say why, whoever looks at it in a year will ask", ErrInvalid)
+		return fmt.Errorf("%w: say why, whoever looks at it in a year will ask:  --why 'TEXT'", ErrInvalid)
 	case a.Until != 0 && a.Until <= a.Since:
 		return fmt.Errorf("%w: it ends %v, before it begins", ErrInvalid, a.Until)
 	case a.Network != "" && err != nil:
@@ -118,6 +120,23 @@ func (a *Allowance) tidy() error {
 		return fmt.Errorf("%w: port %q: want 443 or tcp/443", ErrInvalid, a.Port)
 	}
 	return nil
+}
+
+// everything says whether a value fits any name or any address of a family.
+func everything(value string) bool {
+	n, err := netip.ParsePrefix(value)
+	return err == nil && n.Bits() == 0 || strings.Trim(value, "*.") == ""
+}
+
+// misspelt says whether a value would be taken for a name that no machine
+// has: with blanks or control characters in it, with a slash, or all digits,
+// as a mistyped address or prefix. It would sit on the list and never fit.
+func misspelt(value string) bool {
+	if p := newPattern(value); p.prefix.IsValid() || value == "" {
+		return false
+	}
+	strange := func(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' }
+	return strings.ContainsFunc(value, strange) || strings.Contains(value, ".") && strings.Trim(value, "0123456789.") == ""
 }
 
 func isPort(s string) bool {

@@ -28,6 +28,7 @@ type Hunt struct {
 	Question string
 	Limit    int          // records kept to be shown, 0 for all; counting goes on
 	Stopped  bool         // it was cancelled: what is told is what was found until then
+	Unread   bool         // files of the history could not be read: what they hold is missing
 	Reached  testudo.Time // how far it had come when it was cancelled, 0 where that is not known
 	Found    int64        // records that answer
 	First    testudo.Time // of them
@@ -313,7 +314,7 @@ func (h *Hunt) JSON(w io.Writer) error {
 		Coverage  coverageJSON  `json:"coverage"`
 	}{
 		"hunt", schema, h.Question, h.Found, len(h.Shown), optional(h.First), optional(h.Last), newHostsJSON(h.Hosts()),
-		h.More, !h.Stopped, optional(h.Reached), newCoverageJSON(h.Coverage),
+		h.More, !h.Stopped && !h.Unread, optional(h.Reached), newCoverageJSON(h.Coverage),
 	})
 }
 
