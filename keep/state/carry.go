@@ -180,6 +180,17 @@ func (t *telling) absorb(id, other string) error {
 	return record(t.tx, id, Change{t.now, "merged", other, id, "they share evidence: " + t.why, t.who})
 }
 
+// nothingCounts begins the reason of a closing that Retell made.
+const nothingCounts = "nothing of it counts any more: "
+
+// closedByPerson tells whether somebody closed an incident, rather than that
+// all of it was set aside.
+func (t *telling) closedByPerson(id string) (bool, error) {
+	var why string
+	err := t.tx.QueryRow("SELECT why FROM changes WHERE incident = ? AND what = 'state' AND became = ? ORDER BY id DESC LIMIT 1", id, Closed).Scan(&why)
+	return !strings.HasPrefix(why, nothingCounts), err
+}
+
 // reopen opens a closed incident again where there is reason to.
 func (t *telling) reopen(inc *testudo.Incident, told *Told, was *before, n news, joined string) error {
 	if was.state != Closed {
@@ -191,6 +202,9 @@ func (t *telling) reopen(inc *testudo.Incident, told *Told, was *before, n news,
 	case n.fresh > 0:
 		told.Reopened = fmt.Sprintf("%d new: %s", n.fresh, n.first)
 	case n.back > 0:
+		if byPerson, err := t.closedByPerson(told.ID); err != nil || byPerson {
+			return err
+		}
 		told.Reopened = fmt.Sprintf("%d of its sightings count again", n.back)
 	case inc.Last > was.closedLast:
 		told.Reopened = "it went on until " + inc.Last.String()

@@ -283,3 +283,29 @@ func TestList(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAllowedAndBack holds that an incident whose sightings were set aside
+// opens again when they count again, unless a person had closed it.
+func TestAllowedAndBack(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		s := openTest(t, t.TempDir())
+		inc := incident("INC-000000000001", sighting("beacon", "a", 0))
+		if _, err := s.Tell(t0, []testudo.Incident{inc}); err != nil {
+			t.Fatal(err)
+		}
+		if closed {
+			if err := s.Move(t0, inc.ID, Closed, "ann", "reinstalled"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, told := range [][]testudo.Incident{nil, {inc}} {
+			if _, err := s.Retell(t0, told, "ann", "the list changed"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := s.Get(inc.ID)
+		if want := map[bool]Life{false: New, true: Closed}[closed]; err != nil || got.State != want {
+			t.Errorf("closed by a person %v: %s, want %s (%v)", closed, got.State, want, err)
+		}
+	}
+}

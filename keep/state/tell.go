@@ -191,7 +191,7 @@ func (t *telling) closeEmpty() (closed []Told, err error) {
 		return nil, err
 	}
 	for _, id := range ids {
-		if err := move(t.tx, t.now, id, Closed, t.who, t.why); err != nil {
+		if err := move(t.tx, t.now, id, Closed, t.who, nothingCounts+t.why); err != nil {
 			return nil, err
 		}
 		closed = append(closed, Told{ID: id, As: id, State: Closed, Changed: true})
