@@ -38,7 +38,9 @@ func OpenMemory(dir, program string, open OpenHistory, write bool, now func() te
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return nil, fmt.Errorf("state folder %w", err)
 		}
-	} else if _, err := os.Stat(filepath.Join(dir, state.File)); err != nil {
+	} else if _, err := os.Stat(filepath.Join(dir, state.File)); errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("state folder %w", err)
+	} else if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, ErrNoMemory)
 	}
 	m := &Memory{Dir: dir, Now: now}

@@ -85,13 +85,14 @@ func bothTaps(first, second func(testudo.Record) error) func(testudo.Record) err
 	return func(r testudo.Record) error { return errors.Join(first(r), second(r)) }
 }
 
-// end remembers what was found. A run that was interrupted is told but not
-// noted as read, so that it can be read again.
+// end remembers what was found. A run that was interrupted or lost records
+// is told but not noted as read, so that it can be read again.
 func (k *keeping) end(ctx context.Context, res *engine.Result) error {
 	s := &res.Summary
+	var lost int64
 	if k.recorder != nil {
-		lost, err := k.close(ctx)
-		if lost > 0 {
+		var err error
+		if lost, err = k.close(ctx); lost > 0 {
 			s.Shed = append(s.Shed, testudo.Shed{Cause: notRemembered, Count: lost})
 		}
 		if err != nil {
@@ -110,7 +111,10 @@ func (k *keeping) end(ctx context.Context, res *engine.Result) error {
 	if allowed > 0 {
 		k.tell(fmt.Sprintf("the allow list keeps %d sightings from being incidents:  testudo allow list", allowed))
 	}
-	if ctx.Err() != nil || k.known {
+	if lost > 0 {
+		k.tell("not all of it could be recorded, so it does not count as read: free space and replay it again")
+	}
+	if ctx.Err() != nil || k.known || lost > 0 {
 		return nil
 	}
 	beats := make([]state.Heartbeat, 0, len(k.inputs))

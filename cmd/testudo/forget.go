@@ -72,10 +72,17 @@ func (a *app) forget(ctx context.Context, f forgetFlags, args []string) error {
 	if err != nil {
 		return memoryError(fmt.Errorf("not all of it is forgotten yet, do it again: %w", err))
 	}
+	tell := a.receipt
 	if a.output == "json" {
-		return a.receiptJSON(&r, args)
+		tell = a.receiptJSON
 	}
-	return a.receipt(&r, args)
+	if err := tell(&r, args); err != nil {
+		return err
+	}
+	if n := len(r.History.Unread); n > 0 {
+		return exitError{exitInput, fmt.Errorf("%s could not be searched, so it may hold what is to be forgotten still; the receipt names each", counted(n, "damaged file"))}
+	}
+	return nil
 }
 
 // sure asks on a terminal, and refuses elsewhere, unless yes was said.

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -67,9 +68,9 @@ func (s *State) translate(err error) error {
 	case sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("%w: it is no SQLite database, or an encrypted one; move it away, or name another --dir", ErrForeign)
 	case sqlite3.SQLITE_CORRUPT:
-		return fmt.Errorf("%w (%w); restore a backup, the damaged file is kept beside it", ErrDamaged, err)
+		return fmt.Errorf("%w (%w); restore a backup, the damaged file is kept beside it", ErrDamaged, broken)
 	case sqlite3.SQLITE_READONLY:
-		return fmt.Errorf("it may not be written by this user; run as the owner of the directory: %w", err)
+		return fmt.Errorf("its files may not be written by this account: %w", os.ErrPermission)
 	}
 	return err
 }
