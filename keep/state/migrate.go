@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/testudo-shield/testudo"
 )
@@ -28,7 +30,16 @@ var migrations = []migration{
 }
 
 // migrate looks whose file it is and how old, and brings it to the last step.
-func (s *State) migrate(now testudo.Time, steps []migration) error {
+func (s *State) migrate(now testudo.Time, steps []migration) (err error) {
+	// SQLite does not wait for others while it begins a write-ahead log.
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if err = s.migrated(now, steps); !errors.Is(err, ErrBusy) || time.Since(began) >= s.wait {
+			return err
+		}
+	}
+}
+
+func (s *State) migrated(now testudo.Time, steps []migration) error {
 	version, err := s.version(len(steps))
 	if err != nil {
 		return err
@@ -44,12 +55,8 @@ func (s *State) migrate(now testudo.Time, steps []migration) error {
 	if _, err := s.writer.Exec("PRAGMA journal_mode = WAL"); err != nil {
 		return s.fail("open", err)
 	}
-	for i := version; i < len(steps); i++ {
-		if err := s.step(now, i, steps[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	what := fmt.Sprintf("bring the schema from version %d to %d (%s)", version, len(steps), steps[len(steps)-1].name)
+	return s.write(context.Background(), what, func(tx *sql.Tx) error { return s.steps(tx, now, steps) })
 }
 
 // version returns the schema's version, 0 for a file that is still empty.
@@ -92,23 +99,25 @@ func (s *State) keepOld(version int) error {
 	return s.copyTo(context.Background(), fmt.Sprintf("%s.v%d.bak", s.path, version), true)
 }
 
-// step runs one migration, unless another process has done it meanwhile.
-func (s *State) step(now testudo.Time, i int, m migration) error {
-	what := fmt.Sprintf("bring the schema from version %d to %d (%s)", i, i+1, m.name)
-	return s.write(context.Background(), what, func(tx *sql.Tx) error {
-		var version int
-		if err := tx.QueryRow("PRAGMA user_version").Scan(&version); err != nil || version > i {
-			return err
-		}
-		if _, err := tx.Exec(m.sql); err != nil {
+// steps runs the migrations that are left, all or none: another process may
+// have done them meanwhile.
+func (s *State) steps(tx *sql.Tx, now testudo.Time, steps []migration) error {
+	var version int
+	if err := tx.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	for i := version; i < len(steps); i++ {
+		if _, err := tx.Exec(steps[i].sql); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d; PRAGMA application_id = %d", i+1, application)); err != nil {
 			return err
 		}
-		_, err := tx.Exec("INSERT INTO schema VALUES (?, ?, ?, ?)", i+1, m.name, s.program, now)
-		return err
-	})
+		if _, err := tx.Exec("INSERT INTO schema VALUES (?, ?, ?, ?)", i+1, steps[i].name, s.program, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // copyTo writes a consistent copy of the file as it stands, whoever writes
@@ -117,11 +126,12 @@ func (s *State) copyTo(ctx context.Context, to string, force bool) error {
 	if !force && exists(to) {
 		return s.fail("copy to "+to, fmt.Errorf("%w; name another file, or remove it first", ErrExists))
 	}
-	part := fmt.Sprintf("%s.%d.part", to, os.Getpid())
-	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+	f, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".*.part")
+	if err != nil {
 		return s.fail("copy to "+to, err)
 	}
-	if err := s.vacuum(ctx, part); err != nil {
+	part := f.Name()
+	if err := errors.Join(f.Close(), s.vacuum(ctx, part)); err != nil {
 		os.Remove(part)
 		return s.fail("copy to "+to, err)
 	}
