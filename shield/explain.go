@@ -9,37 +9,38 @@ import (
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/intel"
+	"github.com/testudo-shield/testudo/keep/history"
 	"github.com/testudo-shield/testudo/keep/state"
 	"github.com/testudo-shield/testudo/tell/inquiry"
 )
 
 // Explain tells why a thing is believed what it is: an incident by its ID, an
 // address or a name. Of the latter it also tells where recorded history has
-// it.
-func (m *Memory) Explain(ctx context.Context, subject string) (*inquiry.Explanation, error) {
-	e := &inquiry.Explanation{Subject: subject, Now: m.Now()}
+// it; damaged files are missing from that.
+func (m *Memory) Explain(ctx context.Context, subject string) (e *inquiry.Explanation, damaged []history.Damage, err error) {
+	e = &inquiry.Explanation{Subject: subject, Now: m.Now()}
 	in, err := m.State.Get(subject)
 	switch {
 	case err == nil:
 		c, _ := CaseOf(&in)
 		e.Subject, e.Cases = c.ID, []inquiry.Case{c}
 	case errors.Is(err, state.ErrAmbiguous), strings.HasPrefix(strings.ToUpper(subject), "INC-"), !errors.Is(err, state.ErrNotFound):
-		return nil, err
+		return nil, nil, err
 	default:
 		if e.Cases, err = m.casesOf(subject); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if e.Listed, err = m.listed(e); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if e.Allowed, err = m.rules(e); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if sought := values(e); len(sought) > 0 { // sources of a flood may be forged, and are none
-		e.Seen, err = m.Seen(ctx, sought...)
+		e.Seen, damaged, err = m.Seen(ctx, sought...)
 	}
-	return e, err
+	return e, damaged, err
 }
 
 // casesOf returns the incidents in which an address or a name takes part.
@@ -120,11 +121,12 @@ func (m *Memory) rules(e *inquiry.Explanation) (rules []inquiry.Rule, err error)
 }
 
 // Seen tells where recorded history has any of some values: addresses,
-// networks, names with those below them, fingerprints.
-func (m *Memory) Seen(ctx context.Context, list ...string) (inquiry.Seen, error) {
+// networks, names with those below them, fingerprints. Damaged files are
+// missing from the answer.
+func (m *Memory) Seen(ctx context.Context, list ...string) (inquiry.Seen, []history.Damage, error) {
 	h := &inquiry.Hunt{Question: strings.Join(list, " "), Limit: 1}
-	_, err := m.Hunt(ctx, h, testudo.Query{Values: valuesFor(list)}, nil)
-	return inquiry.Seen{First: h.First, Last: h.Last, Records: h.Found, Hosts: h.Hosts(), Coverage: h.Coverage}, err
+	got, err := m.Hunt(ctx, h, testudo.Query{Values: valuesFor(list)}, nil)
+	return inquiry.Seen{First: h.First, Last: h.Last, Records: h.Found, Hosts: h.Hosts(), Coverage: h.Coverage}, got.Damaged, err
 }
 
 func valuesFor(list []string) *testudo.Values {

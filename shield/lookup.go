@@ -7,6 +7,7 @@ import (
 
 	"github.com/testudo-shield/testudo"
 	"github.com/testudo-shield/testudo/judge/intel"
+	"github.com/testudo-shield/testudo/keep/history"
 	"github.com/testudo-shield/testudo/keep/state"
 	"github.com/testudo-shield/testudo/tell/inquiry"
 )
@@ -14,30 +15,30 @@ import (
 // ErrNoValue says that what was asked is no observable.
 var ErrNoValue = fmt.Errorf("%w: want an address, name, URL, fingerprint or hash", state.ErrInvalid)
 
-// Lookup tells all that is known of one value.
-func (m *Memory) Lookup(ctx context.Context, asked string) (*inquiry.Card, error) {
+// Lookup tells all that is known of one value. Damaged files of the history
+// are missing from that.
+func (m *Memory) Lookup(ctx context.Context, asked string) (c *inquiry.Card, damaged []history.Damage, err error) {
 	t, value, ok := intel.Classify(asked)
 	if !ok {
-		return nil, fmt.Errorf("%q: %w", asked, ErrNoValue)
+		return nil, nil, fmt.Errorf("%q: %w", asked, ErrNoValue)
 	}
-	c := &inquiry.Card{Value: value, Sort: sortOf(t), Now: m.Now()}
-	var err error
+	c = &inquiry.Card{Value: value, Sort: sortOf(t), Now: m.Now()}
 	if c.Listed, c.Known, err = m.listings(t, value); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	allow, err := m.State.Allowances(m.Now(), state.Allow)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, a := range allow.Concerning(value, m.Now()) {
 		c.Allowed = fmt.Sprintf("%s (%s, by %s)", a.Why, a.Value, a.Who)
 		break
 	}
-	if c.Seen, err = m.Seen(ctx, value); err != nil {
-		return nil, err
+	if c.Seen, damaged, err = m.Seen(ctx, value); err != nil {
+		return nil, nil, err
 	}
 	c.Incidents, err = m.casesOf(value)
-	return c, err
+	return c, damaged, err
 }
 
 func sortOf(t testudo.IndicatorType) string {

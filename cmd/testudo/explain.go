@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/spf13/cobra"
 
 	"github.com/testudo-shield/testudo/shield"
@@ -22,15 +24,15 @@ func (a *app) explainCommand() *cobra.Command {
 				return err
 			}
 			return a.with(func(m *shield.Memory) error {
-				e, err := m.Explain(c.Context(), args[0])
+				e, damaged, err := m.Explain(c.Context(), args[0])
 				if err != nil {
 					return err
 				}
 				if a.output == "json" {
-					return e.JSON(a.stdout)
+					return cmp.Or(e.JSON(a.stdout), a.unread(damaged))
 				}
 				o := a.textOptions(judgeFlags{plain: plain})
-				return e.Text(a.stdout, inquiry.TextOptions{Width: o.Width, Zone: o.Zone, Plain: o.Plain})
+				return cmp.Or(e.Text(a.stdout, inquiry.TextOptions{Width: o.Width, Zone: o.Zone, Plain: o.Plain}), a.unread(damaged))
 			})
 		},
 	}

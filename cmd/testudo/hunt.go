@@ -122,9 +122,7 @@ func (a *app) huntVerdict(h *inquiry.Hunt, got *history.Scanned) error {
 	if got.TornFrames > 0 {
 		fmt.Fprintf(a.stderr, "testudo: history: %s of records was cut off by a crash while it was written; it was never counted as remembered\n", counted(int(got.TornFrames), "portion"))
 	}
-	for _, d := range got.Damaged {
-		fmt.Fprintf(a.stderr, "testudo: history: %s cannot be read (%s); what it holds is missing from the answer\n", terminal(d.File), terminal(d.Reason))
-	}
+	unread := a.unread(got.Damaged)
 	switch {
 	case h.Stopped:
 		reached := "before the first hour was finished"
@@ -132,7 +130,16 @@ func (a *app) huntVerdict(h *inquiry.Hunt, got *history.Scanned) error {
 			reached = "at records of " + h.Reached.String()
 		}
 		return exitError{exitInterrupted, fmt.Errorf("interrupted %s; what was found before is told above", reached)}
-	case len(got.Damaged) > 0:
+	}
+	return unread
+}
+
+// unread says which files are missing from an answer; nil where none is.
+func (a *app) unread(damaged []history.Damage) error {
+	for _, d := range damaged {
+		fmt.Fprintf(a.stderr, "testudo: history: %s cannot be read (%s); what it holds is missing from the answer\n", terminal(d.File), terminal(d.Reason))
+	}
+	if len(damaged) > 0 {
 		return exitError{exitInput, errors.New("")}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -28,14 +29,14 @@ func (a *app) lookupCommand() *cobra.Command {
 				return err
 			}
 			defer m.Close()
-			card, err := m.Lookup(c.Context(), args[0])
+			card, damaged, err := m.Lookup(c.Context(), args[0])
 			if err != nil {
 				return memoryError(err)
 			}
 			if a.output == "json" {
-				return card.JSON(a.stdout)
+				return cmp.Or(card.JSON(a.stdout), a.unread(damaged))
 			}
-			return card.Text(a.stdout, inquiry.TextOptions{Width: width(a.stdout), Zone: time.Local})
+			return cmp.Or(card.Text(a.stdout, inquiry.TextOptions{Width: width(a.stdout), Zone: time.Local}), a.unread(damaged))
 		},
 	}
 }

@@ -160,19 +160,21 @@ func (t *telling) setAside(incidents []testudo.Incident) (emptied []Told, err er
 			now[key{s.Detector, s.Key}] = true
 		}
 	}
-	rows, err := t.tx.Query("SELECT detector, key FROM sightings WHERE incident IS NOT NULL AND aside = 0 ORDER BY detector, key")
+	rows, err := t.tx.Query("SELECT detector, key, incident FROM sightings WHERE incident IS NOT NULL AND aside = 0 ORDER BY detector, key")
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var gone []key
+	touched := map[string]bool{}
 	for rows.Next() {
 		var k key
-		if err := rows.Scan(&k.detector, &k.key); err != nil {
+		var id string
+		if err := rows.Scan(&k.detector, &k.key, &id); err != nil {
 			return nil, err
 		}
 		if !now[k] {
-			gone = append(gone, k)
+			gone, touched[id] = append(gone, k), true
 		}
 	}
 	for _, k := range gone {
@@ -180,17 +182,21 @@ func (t *telling) setAside(incidents []testudo.Incident) (emptied []Told, err er
 			return nil, err
 		}
 	}
-	return t.closeEmpty()
+	return t.closeEmpty(touched)
 }
 
-// closeEmpty closes the incidents of which no sighting counts any more.
-func (t *telling) closeEmpty() (closed []Told, err error) {
+// closeEmpty closes those of the touched incidents of which no sighting counts
+// any more. One that a person opened all the same is left alone.
+func (t *telling) closeEmpty(touched map[string]bool) (closed []Told, err error) {
 	ids, err := column(t.tx, `SELECT id FROM incidents WHERE state <> 'closed' AND NOT EXISTS
 		(SELECT 1 FROM sightings WHERE incident = id AND aside = 0) ORDER BY first, id`)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range ids {
+		if !touched[id] {
+			continue
+		}
 		if err := move(t.tx, t.now, id, Closed, t.who, nothingCounts+t.why); err != nil {
 			return nil, err
 		}
