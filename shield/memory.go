@@ -43,6 +43,9 @@ func OpenMemory(dir, program string, open OpenHistory, write bool, now func() te
 	} else if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, ErrNoMemory)
 	}
+	if err := emptied(dir); err != nil {
+		return nil, err
+	}
 	m := &Memory{Dir: dir, Now: now}
 	var err error
 	if m.State, err = state.Open(dir, now(), program); err != nil {
@@ -52,6 +55,20 @@ func OpenMemory(dir, program string, open OpenHistory, write bool, now func() te
 		return nil, errors.Join(err, m.State.Close())
 	}
 	return m, nil
+}
+
+// emptied finds a state that lost all it held: nothing of it is left though
+// records lie beside it.
+func emptied(dir string) error {
+	path := filepath.Join(dir, state.File)
+	info, err := os.Stat(path)
+	if err != nil || info.Size() > 0 {
+		return nil // that there is none is no damage; Open tells the rest
+	}
+	if _, err := os.Stat(filepath.Join(dir, "history", "catalog")); err != nil {
+		return nil
+	}
+	return fmt.Errorf("%s is empty though records are remembered beside it: %w; restore a backup, or remove it to begin anew with the records alone", path, state.ErrDamaged)
 }
 
 // ErrNoMemory says that nothing was remembered in a folder.

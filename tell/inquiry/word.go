@@ -105,6 +105,8 @@ func (p *parser) bare(w word, not bool) *Error {
 	switch n, isNet := prefixOf(v); {
 	case isNet:
 		p.q.Where = append(p.q.Where, testudo.Term{Not: not, Field: testudo.AnyAddress, Op: testudo.Equal, Text: plain(n), Net: n})
+	case strings.Trim(v, "0123456789./") == "" && strings.Contains(v, "."):
+		return w.wrong("nearly an address or a prefix, but none: want 10.0.0.5 or 10.0.0.0/8")
 	case isPrint(strings.ToLower(v)):
 		add(testudo.AnyPrint, testudo.Equal, strings.ToLower(v))
 	case isUID(v):
