@@ -226,9 +226,17 @@ func url(v string) (testudo.IndicatorType, string, bool) {
 		path = path[:i]
 	}
 	t, name, port, ok := hostPort(host, scheme)
+	if t == testudo.AddressIndicator && port == "" && len(path) > 1 && allDigits(path[1:]) {
+		// Without a port it would read as a prefix.
+		port = map[string]string{"http": ":80", "https": ":443", "ftp": ":21"}[scheme]
+		if i := strings.LastIndexByte(host, ':'); port == "" && i > 0 && (host[i-1] == ']' || strings.IndexByte(host, ':') == i) {
+			port = host[i:]
+		}
+		ok = ok && port != ""
+	}
 	switch {
-	case !ok || scheme == "" && t == testudo.AddressIndicator && len(path) > 1 && allDigits(path[1:]):
-		return "", "", false // also a prefix with an impossible length
+	case !ok:
+		return "", "", false
 	case path == "" || path == "/":
 		return t, name, true
 	case path[0] != '/':
