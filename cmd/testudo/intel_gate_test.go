@@ -18,11 +18,11 @@ import (
 func TestIntelGate(t *testing.T) {
 	const shared = "../../../shared"
 	if testing.Short() {
-		t.Skip("it reads every capture twice: not with -short")
+		t.Skip("SKIPPED: -short is set: real lists are not held against real captures")
 	}
 	f, err := os.Open(filepath.Join(shared, "data", "truth.tsv"))
 	if err != nil {
-		t.Skip("../shared is not beside the checkout: real lists are not held against real captures")
+		t.Skip("SKIPPED: ../shared is absent: real lists are not held against real captures")
 	}
 	defer f.Close()
 	r := csv.NewReader(f)

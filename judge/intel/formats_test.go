@@ -185,7 +185,7 @@ const shared = "../../../shared/intel"
 // sharedFiles returns the paths of all real lists.
 func sharedFiles(t testing.TB) (paths []string) {
 	if _, err := os.Stat(shared); err != nil {
-		t.Skip("../shared/intel is not beside the checkout: no real lists are read")
+		t.Skip("SKIPPED: ../shared/intel is absent: no real lists were read")
 	}
 	err := filepath.WalkDir(shared, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {

@@ -19,7 +19,7 @@ import (
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
-		t.Skipf("SKIPPED, the full disk is not tested: no right to mount a file system: %v", err)
+		t.Skipf("SKIPPED: no right to mount a file system: %v", err)
 	}
 	defer syscall.Unmount(dir, syscall.MNT_DETACH)
 	s := openTest(t, dir)

@@ -185,7 +185,7 @@ func TestReader(t *testing.T) {
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("skipped: mounting a small disk needs root: %v", err)
+		t.Skipf("SKIPPED: mounting a small disk needs root: %v", err)
 	}
 	defer func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }()
 	s := mustOpen(t, dir)

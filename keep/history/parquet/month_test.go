@@ -27,7 +27,7 @@ var (
 // sensor would, and holds the answers to their budgets.
 func TestMonth(t *testing.T) {
 	if !*long {
-		t.Skip("skipped: a month of 30 million conns takes long to write; run with -args -long")
+		t.Skip("SKIPPED: -long is not given: a month of 30 million conns was not written")
 	}
 	dir := *monthDir
 	if dir == "" {
