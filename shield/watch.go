@@ -123,7 +123,11 @@ func (w Watch) account(s *testudo.Summary) {
 		return
 	}
 	a := w.Records.Account()
-	s.Skipped = append(s.Skipped, a.Skipped...)
+	for _, skip := range a.Skipped {
+		if !slices.Contains(s.Skipped, skip) { // each kind of log looks into the same folder
+			s.Skipped = append(s.Skipped, skip)
+		}
+	}
 	s.Shed = append(s.Shed, a.Shed...)
 	for _, note := range a.Notes {
 		w.event(note)

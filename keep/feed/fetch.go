@@ -144,7 +144,7 @@ func (a *attempt) pinned() bool {
 	return a.src.SHA256 != "" && a.same() && strings.EqualFold(a.old.SHA256, a.src.SHA256)
 }
 
-// same reports whether the copy is of what is asked for now: a condition
+// same reports whether the copy is of what this source asks for: a condition
 // may only rest on such a one.
 func (a *attempt) same() bool {
 	return len(a.old.Files) > 0 && a.old.Address == a.address()

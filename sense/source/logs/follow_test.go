@@ -336,3 +336,21 @@ func TestFollowNoFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFollowRefused holds that a log which comes up later and may not be read
+// is told, once.
+func TestFollowRefused(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("SKIPPED: root may read everything")
+	}
+	dir := t.TempDir()
+	f := &Follower{format: numbered(), folders: []string{dir}}
+	if err := os.WriteFile(filepath.Join(dir, "conn.log"), []byte("x"), 0o200); err != nil {
+		t.Fatal(err)
+	}
+	f.list(dir)
+	f.list(dir)
+	if len(f.skipped) != 1 || f.skipped[0].Input != filepath.Join(dir, "conn.log") {
+		t.Errorf("told %v", f.skipped)
+	}
+}

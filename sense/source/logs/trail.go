@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/testudo-shield/testudo"
 )
 
 // trail is one log's path with the files that were at it.
@@ -317,9 +319,22 @@ func (f *Follower) list(dir string) {
 		if !e.Type().IsRegular() || !plainName(e.Name()) || f.trail(path) != nil || len(f.trails) >= maxTrails {
 			continue
 		}
-		if head, err := headOf(path, sniffed); err == nil && f.format.Sniff(head) {
+		head, err := headOf(path, sniffed)
+		switch {
+		case err == nil && f.format.Sniff(head):
 			f.add(path)
+		case errors.Is(err, os.ErrPermission):
+			f.refused(path)
 		}
+	}
+}
+
+// refused tells once of a log that this account may not read: it would else
+// look like one in which nothing happens.
+func (f *Follower) refused(path string) {
+	s := testudo.Skip{Input: path, Reason: "permission denied: the account that watches may not read it"}
+	if !slices.Contains(f.skipped, s) {
+		f.skip(s.Input, s.Reason)
 	}
 }
 
