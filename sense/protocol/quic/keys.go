@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha256"
+	"hash"
 )
 
 // The salts from which Initial keys are derived, by version. They are public:
@@ -45,22 +46,22 @@ type keys struct {
 
 // initialKeys derives the keys of both sides from the destination connection
 // id of the client's first packet (RFC 9001 section 5.2).
-func initialKeys(version uint32, dcid []byte) (client, server keys, err error) {
-	secret := mac([]byte(salt(version)), dcid) // HKDF-Extract (RFC 5869)
-	if client, err = sideKeys(version, &secret, "client in"); err != nil {
+func (m *macs) initialKeys(version uint32, dcid []byte) (client, server keys, err error) {
+	secret := m.mac([]byte(salt(version)), dcid) // HKDF-Extract (RFC 5869)
+	if client, err = m.sideKeys(version, &secret, "client in"); err != nil {
 		return client, server, err
 	}
-	server, err = sideKeys(version, &secret, "server in")
+	server, err = m.sideKeys(version, &secret, "server in")
 	return client, server, err
 }
 
-func sideKeys(version uint32, secret *[sha256.Size]byte, side string) (k keys, err error) {
-	own := expand(secret, "", side, sha256.Size)
+func (m *macs) sideKeys(version uint32, secret *[sha256.Size]byte, side string) (k keys, err error) {
+	own := m.expand(secret, "", side, sha256.Size)
 	prefix := "quic "
 	if version == version2 {
 		prefix = "quicv2 "
 	}
-	key, iv, hp := expand(&own, prefix, "key", 16), expand(&own, prefix, "iv", len(k.iv)), expand(&own, prefix, "hp", 16)
+	key, iv, hp := m.expand(&own, prefix, "key", 16), m.expand(&own, prefix, "iv", len(k.iv)), m.expand(&own, prefix, "hp", 16)
 	copy(k.iv[:], iv[:])
 	block, err := aes.NewCipher(key[:16])
 	if err != nil {
@@ -75,29 +76,40 @@ func sideKeys(version uint32, secret *[sha256.Size]byte, side string) (k keys, e
 
 // expand is HKDF-Expand-Label of RFC 8446 section 7.1 without context, for n
 // of at most one block; the rest of the block is of no use.
-func expand(secret *[sha256.Size]byte, prefix, label string, n int) [sha256.Size]byte {
+func (m *macs) expand(secret *[sha256.Size]byte, prefix, label string, n int) [sha256.Size]byte {
 	var room [40]byte
 	info := append(room[:0], byte(n>>8), byte(n), byte(len("tls13 ")+len(prefix)+len(label)))
 	info = append(append(append(info, "tls13 "...), prefix...), label...)
-	return mac(secret[:], append(info, 0, 1))
+	return m.mac(secret[:], append(info, 0, 1))
+}
+
+// macs makes the nine HMACs that every conversation needs in the same room.
+// The library's own take some allocations each.
+type macs struct {
+	hash    hash.Hash
+	in, out [sha256.BlockSize + 256]byte
 }
 
 // mac is HMAC with SHA-256 (RFC 2104) of at most 256 bytes under a key of at
-// most a block. Unlike the library's it keeps everything on the stack: every
-// conversation needs nine.
-func mac(key, text []byte) [sha256.Size]byte {
-	var in [sha256.BlockSize + 256]byte
-	var out [sha256.BlockSize + sha256.Size]byte
-	copy(in[:sha256.BlockSize], key)
-	copy(out[:sha256.BlockSize], key)
-	for i := range sha256.BlockSize {
-		in[i] ^= 0x36
-		out[i] ^= 0x5c
+// most a block.
+func (m *macs) mac(key, text []byte) (sum [sha256.Size]byte) {
+	if m.hash == nil {
+		m.hash = sha256.New()
 	}
-	n := sha256.BlockSize + copy(in[sha256.BlockSize:], text)
-	inner := sha256.Sum256(in[:n])
-	copy(out[sha256.BlockSize:], inner[:])
-	return sha256.Sum256(out[:])
+	clear(m.in[:sha256.BlockSize])
+	copy(m.in[:sha256.BlockSize], key)
+	for i, b := range m.in[:sha256.BlockSize] {
+		m.in[i], m.out[i] = b^0x36, b^0x5c
+	}
+	n := sha256.BlockSize + copy(m.in[sha256.BlockSize:], text)
+	m.hash.Reset()
+	m.hash.Write(m.in[:n])
+	m.hash.Sum(m.out[:sha256.BlockSize])
+	m.hash.Reset()
+	m.hash.Write(m.out[:sha256.BlockSize+sha256.Size])
+	m.hash.Sum(m.in[:0])
+	copy(sum[:], m.in[:])
+	return sum
 }
 
 // open takes header protection and encryption off the packet b, whose packet

@@ -42,6 +42,7 @@ func Protocol() protocol.Protocol {
 // shard is what the analyzers of one shard share.
 type shard struct {
 	memory  *tls.Memory
+	macs    macs
 	records protocol.Slab[testudo.QUIC]
 	scratch []byte
 }
@@ -232,7 +233,7 @@ func (a *analyzer) initial(f *protocol.Flow, dir protocol.Dir, h header, b []byt
 	}
 	if !ok && (!a.keyed || dir == a.clientDir) && a.tries < maxTries && !bytes.Equal(h.dcid, a.dcid) {
 		a.tries++
-		client, server, err := initialKeys(h.version, h.dcid)
+		client, server, err := a.shard.macs.initialKeys(h.version, h.dcid)
 		if err != nil {
 			return
 		}

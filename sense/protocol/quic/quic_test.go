@@ -26,7 +26,7 @@ func TestKeysOfTheRFCs(t *testing.T) {
 		version1: {"fa044b2f42a3fd3b46fb255c", "0ac1493ca1905853b0bba03e"},
 		version2: {"91f73e2351d8fa91660e909f", ""},
 	} {
-		client, server, err := initialKeys(version, dcid)
+		client, server, err := new(macs).initialKeys(version, dcid)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func records(t *testing.T, steps ...protocoltest.Step) (*testudo.QUIC, *testudo.
 func TestHandshake(t *testing.T) {
 	for _, version := range []uint32{version1, version2, 0xff00001d, mvfst2} {
 		client, server := handshake(t, "quick.example")
-		ck, sk, err := initialKeys(version, dcid)
+		ck, sk, err := new(macs).initialKeys(version, dcid)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,8 +182,8 @@ func TestHandshake(t *testing.T) {
 
 func TestRetryChangesKeys(t *testing.T) {
 	client, _ := handshake(t, "retry.example")
-	k1, _, _ := initialKeys(version1, dcid)
-	k2, _, _ := initialKeys(version1, peer)
+	k1, _, _ := new(macs).initialKeys(version1, dcid)
+	k2, _, _ := new(macs).initialKeys(version1, peer)
 	half := cryptoFrame(0, client[:50])
 	retry := append([]byte{0xf0, 0, 0, 0, 1, 4}, scid...)
 	retry = append(append(retry, byte(len(peer))), peer...)
@@ -208,7 +208,7 @@ func TestOtherVersions(t *testing.T) {
 			t.Errorf("%+v %+v", q, s)
 		}
 	}
-	ck, _, _ := initialKeys(googleQ050, dcid)
+	ck, _, _ := new(macs).initialKeys(googleQ050, dcid)
 	q, _ := records(t, orig(seal(&ck, googleQ050, dcid, nil, 0, append(cryptoFrame(0, chlo), make([]byte, 100)...))))
 	if q == nil || q.Version != "Q050" || q.ServerName != "old.example" {
 		t.Errorf("%+v", q)
@@ -276,7 +276,7 @@ func TestStream(t *testing.T) {
 
 func FuzzDatagrams(f *testing.F) {
 	client, server := handshake(f, "fuzz.example")
-	ck, sk, _ := initialKeys(version1, dcid)
+	ck, sk, _ := new(macs).initialKeys(version1, dcid)
 	f.Add(seal(&ck, version1, dcid, scid, 0, cryptoFrame(0, client)), seal(&sk, version1, scid, peer, 0, cryptoFrame(0, server)))
 	f.Add([]byte("\x0912345678Q043\x01CHLO\x01\x00\x00\x00SNI\x00\x0b\x00\x00\x00old.example"), []byte{0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})
 	f.Fuzz(func(t *testing.T, o, r []byte) {
@@ -288,7 +288,7 @@ func FuzzDatagrams(f *testing.F) {
 // FuzzFrames sends foreign frames through a good seal.
 func FuzzFrames(f *testing.F) {
 	client, _ := handshake(f, "fuzz.example")
-	ck, _, _ := initialKeys(version1, dcid)
+	ck, _, _ := new(macs).initialKeys(version1, dcid)
 	f.Add(append([]byte{1, 0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, cryptoFrame(0, client)...))
 	f.Add(append(cryptoFrame(100, client[100:]), 0x1c))
 	f.Fuzz(func(t *testing.T, frames []byte) {
@@ -301,7 +301,7 @@ func FuzzFrames(f *testing.F) {
 
 func BenchmarkInitial(b *testing.B) {
 	client, server := handshake(b, "bench.example")
-	ck, sk, _ := initialKeys(version1, dcid)
+	ck, sk, _ := new(macs).initialKeys(version1, dcid)
 	first := seal(&ck, version1, dcid, scid, 0, append(cryptoFrame(0, client), make([]byte, 1000)...))
 	answer := append(seal(&sk, version1, scid, peer, 0, cryptoFrame(0, server)), 0x40, 1, 2)
 	last := []byte{0x40, 1, 2}

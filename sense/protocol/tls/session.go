@@ -1,7 +1,6 @@
 package tls
 
 import (
-	"crypto/sha256"
 	"strconv"
 	"strings"
 
@@ -32,7 +31,11 @@ type Memory struct {
 	records *protocol.Records
 	strings protocol.Slab[string]
 	text    [128]byte // for a fingerprint under way
+	hello   Hello     // the one under way, as answer is
+	answer  ServerHello
 	prints  printMemory
+	answers answerMemory
+	digest  digest
 	certs   map[[32]byte]*testudo.X509
 	ring    [maxCerts][32]byte
 	next    int
@@ -43,7 +46,7 @@ func NewMemory(records *protocol.Records) *Memory { return &Memory{records: reco
 
 // certificate returns the parsed form of raw, shared: copy before change.
 func (m *Memory) certificate(raw []byte) *testudo.X509 {
-	sum := sha256.Sum256(raw)
+	sum := m.digest.sum(raw)
 	if c := m.certs[sum]; c != nil {
 		return c
 	}
@@ -69,8 +72,6 @@ type Session struct {
 	transport byte
 
 	rec    *testudo.TLS // nil until a message came
-	hello  Hello
-	answer ServerHello
 	client protocol.Dir
 	ticket bool // the client presented a ticket or a session id
 	id     [32]byte
@@ -89,21 +90,7 @@ func NewSession(mem *Memory, transport byte) *Session {
 }
 
 // Reset forgets the conversation.
-func (s *Session) Reset() {
-	*s = Session{
-		mem: s.mem, transport: s.transport,
-		hello: Hello{
-			Ciphers: s.hello.Ciphers[:0], Extensions: s.hello.Extensions[:0], Groups: s.hello.Groups[:0],
-			Signatures: s.hello.Signatures[:0], Versions: s.hello.Versions[:0], ALPN: clearSlices(s.hello.ALPN),
-		},
-		answer: ServerHello{Extensions: s.answer.Extensions[:0]},
-	}
-}
-
-func clearSlices(list [][]byte) [][]byte {
-	clear(list[:cap(list)])
-	return list[:0]
-}
+func (s *Session) Reset() { *s = Session{mem: s.mem, transport: s.transport} }
 
 // Begun says that a hello was seen.
 func (s *Session) Begun() bool { return s.rec != nil }
@@ -162,11 +149,12 @@ func (s *Session) clientHello(f *protocol.Flow, dir protocol.Dir, body []byte) {
 		s.secondHello(f, dir, body)
 		return
 	}
-	if err := s.hello.Parse(body); err != nil {
+	h := &s.mem.hello
+	if err := h.Parse(body); err != nil {
 		f.Weird("ssl", "tls_client_hello_malformed", "")
 		return
 	}
-	h, r := &s.hello, s.record()
+	r := s.record()
 	if r.Time == 0 {
 		r.Time = f.Now
 	}
@@ -190,19 +178,19 @@ func (s *Session) clientHello(f *protocol.Flow, dir protocol.Dir, body []byte) {
 }
 
 // oldHello notes a client hello in SSL 2 form, which has no fingerprints.
-func (s *Session) oldHello(f *protocol.Flow, dir protocol.Dir, version uint16) {
+func (s *Session) oldHello(f *protocol.Flow, dir protocol.Dir) {
 	r := s.record()
 	r.Time, r.ClientHello = f.Now, true
-	s.client, s.hello.Version = dir, version
+	s.client = dir
 }
 
 // secondHello is the client's answer to a request to try again. It may offer
 // differently, which is kept where it shows.
 func (s *Session) secondHello(f *protocol.Flow, dir protocol.Dir, body []byte) {
-	if dir != s.client || s.rec.JA4Again != "" || s.hello.Parse(body) != nil {
+	if dir != s.client || s.rec.JA4Again != "" || s.mem.hello.Parse(body) != nil {
 		return
 	}
-	again := JA4(s.transport, &s.hello)
+	again := JA4(s.transport, &s.mem.hello)
 	if s.transport == 'd' && again == s.rec.JA4 {
 		return // DTLS asks every client to come again with a cookie
 	}
@@ -213,15 +201,16 @@ func (s *Session) serverHello(f *protocol.Flow, dir protocol.Dir, body []byte) {
 	if s.rec != nil && s.rec.ServerHello {
 		return
 	}
-	if err := s.answer.Parse(body); err != nil {
+	a := &s.mem.answer
+	if err := a.Parse(body); err != nil {
 		f.Weird("ssl", "tls_server_hello_malformed", "")
 		return
 	}
-	if s.answer.Retry {
-		s.version = s.answer.Version
+	if a.Retry {
+		s.version = a.Version
 		return
 	}
-	a, r := &s.answer, s.record()
+	r := s.record()
 	if r.Time == 0 {
 		r.Time = f.Now
 	}
@@ -236,28 +225,20 @@ func (s *Session) serverHello(f *protocol.Flow, dir protocol.Dir, body []byte) {
 		r.Curve = groupName(a.Group)
 	}
 	r.ALPN = f.Intern(a.ALPN)
+	p := s.mem.answers.of(f, a)
+	r.ServerPrint = p.print
 	if s.transport != 'd' {
-		r.JA3S = f.Intern(appendJA3S(s.mem.text[:0], a))
+		r.JA3S = p.ja3s
 	}
 	r.Resumed = a.PSK
 	if !s.modern() && len(a.SessionID) > 0 && r.ClientHello {
 		r.Resumed = string(a.SessionID[:min(len(a.SessionID), 32)]) == string(s.id[:s.idLen])
 	}
-	r.ServerPrint = f.Intern(s.helloPrint())
 }
 
 // modern says that the server chose TLS 1.3 or a draft of it.
 func (s *Session) modern() bool {
 	return s.version == 0x0304 || s.version == 0xfefc || s.version>>8 == 0x7f
-}
-
-// helloPrint is the first half of ServerPrint: twelve digits of a SHA-256
-// over version, cipher, extensions in their order and key share group.
-func (s *Session) helloPrint() []byte {
-	b := make([]byte, 0, 96)
-	b = appendHex(b, []uint16{s.answer.Version, s.answer.Cipher, s.answer.Group})
-	b = appendHex(append(b, '|'), s.answer.Extensions)
-	return appendShort(s.mem.text[:0], b)
 }
 
 // certPrint is the second half: the shape of the server's certificate, which

@@ -289,7 +289,7 @@ func (a *analyzer) find(f *protocol.Flow, dir protocol.Dir, b []byte) int {
 	}
 	if s.search == 0 && isSSLv2(b) {
 		record := 2 + int(b[0]&0x7f)<<8 + int(b[1])
-		a.session.oldHello(f, dir, uint16(b[3])<<8|uint16(b[4]))
+		a.session.oldHello(f, dir)
 		s.synced, s.skip = true, record
 		return 0
 	}
