@@ -81,13 +81,14 @@ func BenchmarkLookup(b *testing.B) {
 		if !hit {
 			off = 20e6
 		}
-		addrs, names, urls, prints := make([]netip.Addr, 1<<12), make([]string, 1<<12), make([]string, 1<<12), make([]string, 1<<12)
+		addrs, names, hosts, urls, prints := make([]netip.Addr, 1<<12), make([]string, 1<<12), make([]string, 1<<12), make([]string, 1<<12), make([]string, 1<<12)
 		for i := range addrs {
 			n := i*240 + off
 			addrs[i], names[i] = address(n), domainName(n+7)
 			if !hit {
 				addrs[i] = netip.AddrFrom4([4]byte{15, byte(i >> 8), byte(i), 1})
 			}
+			hosts[i] = domainName(n + 14)
 			urls[i] = fmt.Sprintf("/wp-content/%x/gate.php?id=%d", (n+14)*2654435761, n+14)
 			prints[i] = fmt.Sprintf("%016x%016x%016x%016x", n+17, (n+17)*31, (n+17)*37, (n+17)*41)
 		}
@@ -108,7 +109,16 @@ func BenchmarkLookup(b *testing.B) {
 		}
 		run("address", func(l *look, i int) { l.addr("resp", addrs[i]) })
 		run("domain", func(l *look, i int) { l.name("query", names[i]) })
-		run("url", func(l *look, i int) { l.url("url", domainName(i*240+off+14), urls[i]) })
+		run("url", func(l *look, i int) { l.url("url", hosts[i], urls[i]) })
+		// Whether it is there, without what is said of it.
+		var buf [256]byte
+		find := func(l *look, key []byte) {
+			if _, ok := l.find(key); ok {
+				l.hits = l.hits[:1]
+			}
+		}
+		run("address only found", func(l *look, i int) { find(l, appendAddr(append(buf[:0], addressKey), addrs[i])) })
+		run("domain only found", func(l *look, i int) { find(l, append(append(buf[:0], nameKey), names[i]...)) })
 		run("print", func(l *look, i int) { l.digest("certificate", prints[i]) })
 	}
 }

@@ -64,16 +64,18 @@ func (a *arena) at(at uint32) []byte {
 	return page[size : size+int(n)]
 }
 
-// index finds the number of a key: one table of keyed hashes, open addressed,
-// and the keys' bytes in an arena. A hash alone decides nothing: keys that
+// index finds a word under a key: one table of keyed hashes, open addressed,
+// and the keys' bytes in an arena, each behind its word, so that what is found
+// is read in two places of memory. A hash alone decides nothing: keys that
 // are found are compared. The hash is keyed by chance, so that nobody can
 // make a list that is slow to look up in; nothing that is told depends on it.
 type index struct {
 	seed  maphash.Seed
-	slots []uint64 // high half: the hash's; low half: the key's number and 1
+	slots []uint64 // high half: the hash's; low half: where the key stands, and 1
 	shift uint8    // a hash's place is what is left of it
-	keys  pages[uint32]
+	n     int
 	text  arena
+	room  []byte
 }
 
 func newIndex() index {
@@ -81,11 +83,18 @@ func newIndex() index {
 	return index{seed: maphash.MakeSeed(), slots: make([]uint64, 1<<bits), shift: 64 - bits}
 }
 
+const wordLen = 4
+
 func (x *index) hash(key []byte) uint64 { return maphash.Bytes(x.seed, key) }
 
-func (x *index) key(number uint32) []byte { return x.text.at(*x.keys.at(number)) }
+// key returns the key that stands at, word and set what is kept under it; it
+// is 0 at first.
+func (x *index) key(at uint32) []byte       { return x.text.at(at)[wordLen:] }
+func (x *index) word(at uint32) uint32      { return binary.LittleEndian.Uint32(x.text.at(at)) }
+func (x *index) set(at uint32, word uint32) { binary.LittleEndian.PutUint32(x.text.at(at), word) }
 
-func (x *index) find(h uint64, key []byte) (number uint32, ok bool) {
+// find returns where a key stands.
+func (x *index) find(h uint64, key []byte) (at uint32, ok bool) {
 	mask := uint64(len(x.slots) - 1)
 	for i := h >> x.shift; ; i = (i + 1) & mask {
 		s := x.slots[i]
@@ -98,23 +107,23 @@ func (x *index) find(h uint64, key []byte) (number uint32, ok bool) {
 	}
 }
 
-// put returns the number of key, a new one where it had none; false where
-// the arena is full.
-func (x *index) put(key []byte) (number uint32, isNew, ok bool) {
+// put returns where key stands, which may be new; false where the arena is
+// full.
+func (x *index) put(key []byte) (at uint32, isNew, ok bool) {
 	h := x.hash(key)
-	if number, ok := x.find(h, key); ok {
-		return number, false, true
+	if at, ok := x.find(h, key); ok {
+		return at, false, true
 	}
-	at, ok := x.text.put(key)
-	if !ok {
+	x.room = append(append(x.room[:0], make([]byte, wordLen)...), key...)
+	if at, ok = x.text.put(x.room); !ok {
 		return 0, false, false
 	}
-	if uint64(x.keys.n+1)*4 > uint64(len(x.slots))*3 {
+	if (x.n+1)*4 > len(x.slots)*3 {
 		x.grow()
 	}
-	number = x.keys.push(at)
-	x.place(h>>32<<32|uint64(number+1), x.slots)
-	return number, true, true
+	x.n++
+	x.place(h>>32<<32|uint64(at+1), x.slots)
+	return at, true, true
 }
 
 // grow doubles the table. The high half of the hashes suffices to place them.
@@ -144,10 +153,12 @@ func (x *index) place(s uint64, slots []uint64) {
 type filter struct{ words []uint64 }
 
 func (x *index) filter() filter {
-	f := filter{make([]uint64, x.keys.n/4+1)}
-	for n := range x.keys.n {
-		h := x.hash(x.key(n))
-		*f.word(h) |= bits(h)
+	f := filter{make([]uint64, x.n/4+1)}
+	for _, s := range x.slots {
+		if s != 0 {
+			h := x.hash(x.key(uint32(s) - 1))
+			*f.word(h) |= bits(h)
+		}
 	}
 	return f
 }

@@ -19,9 +19,8 @@ import (
 // never changed, and may be used from anywhere. A million indicators take
 // less than 200 MB.
 type Set struct {
-	index    index
+	index    index // by a value: its first mention, and 1
 	filter   filter
-	first    pages[uint32] // by a value's number: its first mention, and 1
 	mentions pages[mention]
 	details  []detail
 	nets     prefixes
@@ -106,18 +105,17 @@ func (b *Builder) Add(ind testudo.Indicator) Outcome {
 		return Refused
 	}
 	s := &b.set
-	number, isNew, ok := s.index.put(b.buf)
+	key, isNew, ok := s.index.put(b.buf)
 	if !ok {
 		return Refused
 	}
 	if isNew {
-		s.first.push(0)
 		s.has[b.buf[0]] = true
 		if b.buf[0] == prefixKey {
-			s.nets.add(prefixOf(b.buf), number)
+			s.nets.add(prefixOf(b.buf), key)
 		}
 	}
-	return b.mention(number, mention{
+	return b.mention(key, mention{
 		detail: b.detail(&ind), note: b.note(ind.Note), marks: Mark(&ind, b.warn),
 		listed: seconds(listed(&ind)), expires: seconds(Expires(&ind)),
 		kind: uint8(slices.Index(typesInOrder[:], ind.Type)),
@@ -126,43 +124,53 @@ func (b *Builder) Add(ind testudo.Indicator) Outcome {
 
 // mention puts m in its place among what is said of a value. What its source
 // said before of the value as that type gives way, or stays if it is newer.
-func (b *Builder) mention(number uint32, m mention) Outcome {
+func (b *Builder) mention(key uint32, m mention) Outcome {
 	s := &b.set
-	at := s.take(number, &m)
+	at := s.take(key, &m)
 	if at == 0 {
-		s.insert(number, s.mentions.push(m)+1)
+		s.insert(key, s.mentions.push(m)+1)
 		return Taken
 	}
 	if old := s.mentions.at(at - 1); !s.before(old, &m) {
 		*old = m
 	}
-	s.insert(number, at)
+	s.insert(key, at)
 	return Merged
 }
 
 // take removes the mention by m's source as m's type from a value's list, and
 // returns its number, and 1; 0 where there is none.
-func (s *Set) take(number uint32, m *mention) uint32 {
-	for link := s.first.at(number); *link != 0; {
-		at := *link
+func (s *Set) take(key uint32, m *mention) uint32 {
+	last := uint32(0)
+	for at := s.index.word(key); at != 0; {
 		old := s.mentions.at(at - 1)
 		if old.kind == m.kind && s.details[old.detail].source == s.details[m.detail].source {
-			*link = old.next
+			s.link(key, last, old.next)
 			return at
 		}
-		link = &old.next
+		last, at = at, old.next
 	}
 	return 0
 }
 
 // insert puts a mention in its place in a value's list.
-func (s *Set) insert(number, at uint32) {
+func (s *Set) insert(key, at uint32) {
 	m := s.mentions.at(at - 1)
-	link := s.first.at(number)
-	for *link != 0 && s.before(s.mentions.at(*link-1), m) {
-		link = &s.mentions.at(*link - 1).next
+	last, next := uint32(0), s.index.word(key)
+	for next != 0 && s.before(s.mentions.at(next-1), m) {
+		last, next = next, s.mentions.at(next-1).next
 	}
-	m.next, *link = *link, at
+	m.next = next
+	s.link(key, last, at)
+}
+
+// link makes next the one behind last in a value's list, its first for 0.
+func (s *Set) link(key, last, next uint32) {
+	if last == 0 {
+		s.index.set(key, next)
+	} else {
+		s.mentions.at(last - 1).next = next
+	}
 }
 
 // before orders mentions of one value: the newest first, those of unknown age

@@ -240,12 +240,12 @@ func (l *look) key(field string, key []byte) {
 // maxGiven is how many sources one value's hits name; the rest are counted.
 const maxGiven = 8
 
-// give adds what is said of the value with that number. Where a part of a
+// give adds what is said of the value whose key stands there. Where a part of a
 // name was looked up, what is said of that name alone does not count.
-func (l *look) give(field string, number uint32, whole bool) {
+func (l *look) give(field string, key uint32, whole bool) {
 	s := l.set
 	given, value := 0, ""
-	for n := *s.first.at(number); n != 0; {
+	for n := s.index.word(key); n != 0; {
 		m := s.mentions.at(n - 1)
 		n = m.next
 		if !whole && typesInOrder[m.kind] == testudo.HostIndicator {
@@ -256,7 +256,7 @@ func (l *look) give(field string, number uint32, whole bool) {
 			continue
 		}
 		if value == "" {
-			value = textOf(s.index.key(number))
+			value = textOf(s.index.key(key))
 		}
 		l.hits = append(l.hits, l.hit(field, value, m))
 	}

@@ -21,7 +21,7 @@ type ranges struct {
 
 type network struct {
 	from, to uint64
-	entry    uint32 // its number in the index
+	entry    uint32 // where its key stands in the index
 	around   uint32 // the prefix around it, and 1; 0 for none
 }
 

@@ -29,8 +29,7 @@ const (
 // substrings and 1024 expressions, which are compared one by one.
 type Warnings struct {
 	lists   []Warning
-	index   index
-	first   pages[uint32] // by a value's number: its first entry, and 1
+	index   index // by a value: its first entry, and 1
 	entries pages[warned]
 	bits4   [33]bool // lengths of prefixes that the index holds
 	bits6   [129]bool
@@ -150,24 +149,21 @@ func warningKey(kind WarningKind, value string) ([]byte, bool) {
 }
 
 func (w *Warnings) put(key []byte, e warned) error {
-	number, isNew, ok := w.index.put(key)
+	at, isNew, ok := w.index.put(key)
 	if !ok {
 		return fmt.Errorf("%w: there is no room", ErrWarning)
 	}
-	if isNew {
-		w.first.push(0)
-		if key[0] == prefixKey {
-			w.lengths(len(key))[key[len(key)-1]] = true
-		}
+	if isNew && key[0] == prefixKey {
+		w.lengths(len(key))[key[len(key)-1]] = true
 	}
-	for n := *w.first.at(number); n != 0; {
+	for n := w.index.word(at); n != 0; {
 		old := w.entries.at(n - 1)
 		if n = old.next; old.list == e.list && old.host == e.host {
 			return nil
 		}
 	}
-	e.next = *w.first.at(number)
-	*w.first.at(number) = w.entries.push(e) + 1
+	e.next = w.index.word(at)
+	w.index.set(at, w.entries.push(e)+1)
 	return nil
 }
 
@@ -237,11 +233,11 @@ func (w *Warnings) each(t testudo.IndicatorType, value string, yield func(list u
 }
 
 func (w *Warnings) same(key []byte, yield func(e *warned)) {
-	number, ok := w.index.find(w.index.hash(key), key)
+	at, ok := w.index.find(w.index.hash(key), key)
 	if !ok {
 		return
 	}
-	for n := *w.first.at(number); n != 0; {
+	for n := w.index.word(at); n != 0; {
 		e := w.entries.at(n - 1)
 		yield(e)
 		n = e.next
