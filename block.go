@@ -41,6 +41,38 @@ type Course struct {
 	Port     uint16         // of the server, or of the target; 0 is any
 	FromPort uint16         // of Limit and DropSources: the sources' port, as of a reflection; 0 is any
 	Rate     int            // of Limit: packets a second that pass
+	Shape    Shape          // of Limit and DropSources: which packets; the zero one is all
+}
+
+// Shape narrows an aggregate to packets of one look. All that is set must
+// hold.
+type Shape struct {
+	SYN      bool   // TCP connection requests: SYN without ACK
+	Stray    bool   // of no conversation that is known
+	Fragment bool   // pieces of a datagram but the first
+	Above    uint16 // longer than so many bytes, from the IP header on; 0 is any
+	Below    uint16 // shorter
+}
+
+// String says which packets in words, with a blank before each: " that ask
+// for a connection".
+func (s Shape) String() string {
+	var b strings.Builder
+	for _, w := range [...]struct {
+		set  bool
+		text string
+	}{
+		{s.SYN, " that ask for a connection"},
+		{s.Stray, " that belong to no conversation"},
+		{s.Fragment, " that are fragments"},
+		{s.Above > 0, fmt.Sprintf(" above %d bytes", s.Above)},
+		{s.Below > 0, fmt.Sprintf(" below %d bytes", s.Below)},
+	} {
+		if w.set {
+			b.WriteString(w.text)
+		}
+	}
+	return b.String()
 }
 
 // Entity says what the course is about: "domain:cdn-upd.example",
@@ -164,9 +196,9 @@ func (c *Course) String() string {
 	case DropServer:
 		return "drop " + c.Server.String() + " for all of our hosts"
 	case Limit:
-		return fmt.Sprintf("let %d packets/s of %s to %s%s pass", c.Rate, what, c.Target, port)
+		return fmt.Sprintf("let %d packets/s of %s to %s%s%s pass", c.Rate, what, c.Target, port, c.Shape)
 	case DropSources:
-		return fmt.Sprintf("drop %s to %s%s", what, c.Target, port)
+		return fmt.Sprintf("drop %s to %s%s%s", what, c.Target, port, c.Shape)
 	case Isolate:
 		return "isolate " + strings.TrimPrefix(c.Entity(), "host:")
 	}
