@@ -14,7 +14,8 @@ import (
 )
 
 // TestIntelGate holds that no ordinary capture gains an incident of medium or
-// above from hits on lists alone, with every real list loaded at once.
+// above from hits on lists alone, with every real list loaded at once, and
+// that no attack is silenced by them.
 func TestIntelGate(t *testing.T) {
 	const shared = "../../../shared"
 	if testing.Short() {
@@ -42,13 +43,21 @@ func TestIntelGate(t *testing.T) {
 	t.Logf("%d indicators of %d lists", with.Lists.Indicators, with.Lists.Lists)
 	without := with
 	without.Match = nil
-	captures := 0
+	captures, attacks, found, listed := 0, 0, 0, 0
 	for _, row := range rows[1:] {
+		path := filepath.Join(shared, "data", row[0])
+		if slices.Contains(attackClasses, row[1]) {
+			before, after := graver(t, without, path, row[5]), graver(t, with, path, row[5])
+			attacks, found, listed = attacks+1, found+min(1, len(before)), listed+min(1, len(after))
+			if len(before) > 0 && len(after) == 0 {
+				t.Errorf("%s: lists silence %s", row[0], before[0].Title)
+			}
+			continue
+		}
 		if !strings.HasSuffix(row[1], "benign") {
 			continue
 		}
 		captures++
-		path := filepath.Join(shared, "data", row[0])
 		before := graver(t, without, path, row[5])
 		after := graver(t, with, path, row[5])
 		for _, in := range after {
@@ -58,8 +67,11 @@ func TestIntelGate(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d captures", captures)
+	t.Logf("%d captures; of %d attacks %d have an incident without lists, %d with them", captures, attacks, found, listed)
 }
+
+// attackClasses are those over which recall is counted.
+var attackClasses = []string{"c2-beacon", "dns-tunnel", "exfil", "exploit", "flood", "malware-family", "scan"}
 
 // graver returns the incidents of medium or above.
 func graver(t *testing.T, set shield.Settings, path, local string) []testudo.Incident {

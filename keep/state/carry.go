@@ -169,6 +169,7 @@ func (t *telling) absorb(id, other string) error {
 		"UPDATE changes SET incident = ?1 WHERE incident = ?2",
 		"UPDATE notes SET incident = ?1 WHERE incident = ?2",
 		"UPDATE aliases SET incident = ?1 WHERE incident = ?2",
+		"UPDATE blocks SET incident = ?1 WHERE incident = ?2",
 		"DELETE FROM parties WHERE ?1 <> '' AND incident = ?2",
 		"DELETE FROM incidents WHERE ?1 <> '' AND id = ?2",
 		"INSERT INTO aliases (alias, incident) VALUES (?2, ?1)",

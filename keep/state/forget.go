@@ -228,7 +228,7 @@ func (f *forgetting) incident(inc *testudo.Incident) error {
 		f.e.Incidents = append(f.e.Incidents, inc.ID)
 		for _, query := range []string{
 			"DELETE FROM changes WHERE incident = ?", "DELETE FROM notes WHERE incident = ?", "DELETE FROM aliases WHERE incident = ?",
-			"DELETE FROM parties WHERE incident = ?", "DELETE FROM incidents WHERE id = ?",
+			"DELETE FROM parties WHERE incident = ?", "DELETE FROM blocks WHERE incident = ?", "DELETE FROM incidents WHERE id = ?",
 		} {
 			if _, err := f.tx.Exec(query, inc.ID); err != nil {
 				return err

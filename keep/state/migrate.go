@@ -27,6 +27,7 @@ var migrations = []migration{
 	{"what was judged", schemaJudged},
 	{"what was watched", schemaWatched},
 	{"what is known", schemaKnown},
+	{"what was blocked", schemaBlocked},
 }
 
 // migrate looks whose file it is and how old, and brings it to the last step.

@@ -164,3 +164,21 @@ CREATE TABLE heartbeats (
 	PRIMARY KEY (sensor, link, first)
 ) WITHOUT ROWID;
 `
+
+// schemaBlocked is version 4.
+const schemaBlocked = `
+CREATE TABLE blocks (
+	id       TEXT PRIMARY KEY,
+	incident TEXT NOT NULL REFERENCES incidents ON UPDATE CASCADE,
+	state    TEXT NOT NULL,
+	action   TEXT NOT NULL,
+	entity   TEXT NOT NULL,
+	made     INTEGER NOT NULL,
+	until    INTEGER NOT NULL,
+	ended    INTEGER NOT NULL,
+	format   INTEGER NOT NULL,
+	body     TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX blocks_of ON blocks (incident);
+CREATE INDEX blocks_by_state ON blocks (state);
+`
