@@ -22,7 +22,9 @@ func nets(all ...string) (out []netip.Prefix) {
 // the place must be able to do. No two touch the same traffic.
 func Courses() []testudo.Course {
 	four, six := []netip.Addr{addr("10.0.0.5"), addr("10.0.0.9")}, []netip.Addr{addr("fd00::5")}
-	one := func(last byte) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, last}), 32) }
+	one := func(last byte) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, last}), 32)
+	}
 	wide, wider := netip.MustParsePrefix("2001:db8:1::/64"), netip.MustParsePrefix("2001:db8:2::/64")
 	return []testudo.Course{
 		{Action: testudo.Sinkhole, Name: "cdn-upd.example"},
