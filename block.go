@@ -163,8 +163,8 @@ func (r *Rehearsal) Count(role CutRole) (n int) {
 	return n
 }
 
-// Proves tells whether the rehearsal says anything about harm: what would be
-// blocked must have been known for a while before, or its absence recorded.
+// Proves tells whether the rehearsal says anything about harm: a day at least
+// must have been recorded.
 func (r *Rehearsal) Proves() bool { return r.Hours >= 24 }
 
 // DefaultLife returns how long a block of a course lasts unless it is renewed.

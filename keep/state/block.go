@@ -13,11 +13,12 @@ import (
 const blockFormat = 1
 
 // SaveBlocks stores blocks as they are now, by ID, all or none. Where one
-// begins, ends or is refused, its incident's changes say so.
-func (s *State) SaveBlocks(now testudo.Time, list []testudo.Block) error {
+// begins, ends or is refused, its incident's changes say so, and that who did
+// it: a person, or "testudo".
+func (s *State) SaveBlocks(now testudo.Time, who string, list []testudo.Block) error {
 	return s.change("store blocks", func(tx *sql.Tx) error {
 		for i := range list {
-			if err := saveBlock(tx, now, &list[i]); err != nil {
+			if err := saveBlock(tx, now, who, &list[i]); err != nil {
 				return fmt.Errorf("%s: %w", list[i].ID, err)
 			}
 		}
@@ -25,7 +26,7 @@ func (s *State) SaveBlocks(now testudo.Time, list []testudo.Block) error {
 	})
 }
 
-func saveBlock(tx *sql.Tx, now testudo.Time, b *testudo.Block) error {
+func saveBlock(tx *sql.Tx, now testudo.Time, who string, b *testudo.Block) error {
 	if b.ID == "" || b.Reason == "" || b.Author == "" || b.Until <= b.Made {
 		return fmt.Errorf("%w: a block needs an id, a reason, an author, and an end after its beginning", ErrInvalid)
 	}
@@ -47,9 +48,9 @@ func saveBlock(tx *sql.Tx, now testudo.Time, b *testudo.Block) error {
 	if err != nil || was == b.State {
 		return err
 	}
-	why, who := b.Reason, b.Author
+	why := b.Reason
 	if b.EndReason != "" {
-		why, who = b.EndReason, program
+		why = b.EndReason
 	}
 	return record(tx, incident, Change{now, "block " + b.Course.String(), string(was), string(b.State), why, who})
 }

@@ -25,26 +25,26 @@ func TestBlocks(t *testing.T) {
 		}},
 	}
 	for _, bad := range []testudo.Block{{ID: "BLK-2", Incident: block.Incident}, {ID: "BLK-2", Incident: block.Incident, Reason: "r", Author: "a", Made: 2, Until: 1}} {
-		if err := s.SaveBlocks(t0, []testudo.Block{bad}); !errors.Is(err, ErrInvalid) {
+		if err := s.SaveBlocks(t0, "kim", []testudo.Block{bad}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
 	unknown := block
 	unknown.Incident = "INC-0000000000ZZ"
-	if err := s.SaveBlocks(t0, []testudo.Block{block, unknown}); !errors.Is(err, ErrNotFound) {
+	if err := s.SaveBlocks(t0, "kim", []testudo.Block{block, unknown}); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 	if got, err := s.Blocks(); err != nil || len(got) != 0 {
 		t.Errorf("half an order was kept: %v, %v", got, err)
 	}
-	if err := s.SaveBlocks(t0, []testudo.Block{block}); err != nil {
+	if err := s.SaveBlocks(t0, "kim", []testudo.Block{block}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.Blocks(testudo.BlockApplied); err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], block) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	block.State, block.Ended, block.EndReason = testudo.BlockExpired, t0+100e9, "its time was over"
-	if err := s.SaveBlocks(t0+100e9, []testudo.Block{block}); err != nil {
+	block.State, block.Ended, block.EndReason = testudo.BlockUndone, t0+100e9, "the host was wiped"
+	if err := s.SaveBlocks(t0+100e9, "lee", []testudo.Block{block}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.Blocks(testudo.BlockApplied); err != nil || len(got) != 0 {
@@ -66,11 +66,11 @@ func TestBlocks(t *testing.T) {
 	}
 	var lived []string
 	for _, c := range inc.Changes {
-		if c.To == "applied" || c.To == "expired" {
+		if c.To == "applied" || c.To == "undone" {
 			lived = append(lived, c.What+" "+c.To+" "+c.Who)
 		}
 	}
-	if want := []string{"block drop 203.0.113.7:443 for 1 of our hosts applied kim", "block drop 203.0.113.7:443 for 1 of our hosts expired testudo"}; !reflect.DeepEqual(lived, want) {
+	if want := []string{"block drop 203.0.113.7:443 for 1 of our hosts applied kim", "block drop 203.0.113.7:443 for 1 of our hosts undone lee"}; !reflect.DeepEqual(lived, want) {
 		t.Errorf("%q", lived)
 	}
 }

@@ -42,7 +42,7 @@ func open(t *testing.T) *place {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p.path = filepath.Join(dir, "s")
 	p.gate = &blocker.Gate{
-		Enforcers: []defusal.Enforcer{p.memory}, Refuse: func(*testudo.Course) error { return nil },
+		Enforcer: p.memory, Refuse: func(*testudo.Course) error { return nil },
 		Hourly: 3, Longest: 8 * 24 * time.Hour, Now: p.clock.Now, Since: func() time.Duration { return p.clock.Even },
 	}
 	p.serve(t, os.Getuid())
@@ -163,7 +163,7 @@ func TestBudget(t *testing.T) {
 	if err := put(4, blocker.Auto); err == nil {
 		t.Error("setting the clock gave a new budget")
 	}
-	again := &blocker.Gate{Enforcers: p.gate.Enforcers, Refuse: p.gate.Refuse, Hourly: 3, Longest: p.gate.Longest, Now: p.gate.Now, Since: p.gate.Since}
+	again := &blocker.Gate{Enforcer: p.gate.Enforcer, Refuse: p.gate.Refuse, Hourly: 3, Longest: p.gate.Longest, Now: p.gate.Now, Since: p.gate.Since}
 	if err := again.Begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +173,43 @@ func TestBudget(t *testing.T) {
 	p.clock.Pass(time.Hour)
 	if err := put(6, blocker.Auto); err != nil {
 		t.Error(err)
+	}
+}
+
+// gone is a place that somebody deleted: it says so until something is put.
+type gone struct {
+	*defusaltest.Memory
+	put bool
+}
+
+func (g *gone) InForce(ctx context.Context) ([]defusal.InForce, error) {
+	if !g.put {
+		return nil, fmt.Errorf("no table: %w", defusal.ErrGone)
+	}
+	return g.Memory.InForce(ctx)
+}
+
+func (g *gone) Put(ctx context.Context, blocks []testudo.Block) error {
+	g.put = true
+	return g.Memory.Put(ctx, blocks)
+}
+
+// TestGone holds that a place that is gone is told as such, stops nothing
+// from beginning, and comes back with what is put.
+func TestGone(t *testing.T) {
+	p := open(t)
+	p.gate.Enforcer = &gone{Memory: p.memory}
+	if err := p.gate.Begin(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.client.InForce(t.Context()); !errors.Is(err, defusal.ErrGone) {
+		t.Errorf("%v, want ErrGone", err)
+	}
+	if err := p.client.Put(t.Context(), []testudo.Block{block(p, 1, "kim")}); err != nil {
+		t.Fatal(err)
+	}
+	if there, err := p.client.InForce(t.Context()); err != nil || len(there) != 1 {
+		t.Errorf("%v, %v", there, err)
 	}
 }
 
@@ -186,6 +223,7 @@ func TestStrangers(t *testing.T) {
 		{`{"op":"put","blocks":[{"ID":"x","Course":{"Server":"nowhere"}}]}` + "\n", "no JSON"},
 		{"\n", "no JSON"},
 		{strings.Repeat("[", 1<<20) + "\n", "no JSON"},
+		{`{"op":"put","blocks":[{"ID":"x","Course":{"Action":"drop-server","OnlyAtNight":true}}]}` + "\n", "no JSON"},
 	} {
 		if got := talk(t, p.path, c.text); !strings.Contains(got, c.want) {
 			t.Errorf("%.40q: %.200q", c.text, got)

@@ -2,6 +2,7 @@ package blocker
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,7 +23,7 @@ import (
 // Config is what Serve needs.
 type Config struct {
 	Path  string // of the socket
-	UIDs  []int  // who may ask
+	UIDs  []int  // who may ask; the socket is the first one's
 	Gate  *Gate
 	Ready func()
 	Log   func(string) // what was asked, done and refused; a line each
@@ -31,7 +32,7 @@ type Config struct {
 // Serve answers orders at cfg.Path until ctx ends. What is in force then
 // stays so until its end.
 func Serve(ctx context.Context, cfg Config) error {
-	l, err := listen(cfg.Path)
+	l, err := listen(cfg)
 	if err != nil {
 		return err
 	}
@@ -62,20 +63,25 @@ func Serve(ctx context.Context, cfg Config) error {
 	}
 }
 
-// listen makes the socket, in place of one that a blocker left behind.
-func listen(path string) (*net.UnixListener, error) {
-	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
-		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+// listen makes the socket, in place of one that a blocker left behind, and
+// gives it to the first of those who may ask.
+func listen(cfg Config) (*net.UnixListener, error) {
+	if info, err := os.Lstat(cfg.Path); err == nil && info.Mode().Type() == fs.ModeSocket {
+		if c, err := net.DialTimeout("unix", cfg.Path, time.Second); err == nil {
 			_ = c.Close()
-			return nil, fmt.Errorf("blocker %s: another blocker listens there", path)
+			return nil, fmt.Errorf("blocker %s: another blocker listens there", cfg.Path)
 		}
-		_ = os.Remove(path)
+		_ = os.Remove(cfg.Path)
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: cfg.Path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("blocker: %w", err)
 	}
-	if err := os.Chmod(path, 0o660); err != nil {
+	err = os.Chmod(cfg.Path, 0o600)
+	if err == nil && os.Geteuid() == 0 && len(cfg.UIDs) > 0 {
+		err = os.Chown(cfg.Path, cfg.UIDs[0], -1)
+	}
+	if err != nil {
 		_ = l.Close()
 		return nil, fmt.Errorf("blocker: %w", err)
 	}
@@ -167,8 +173,11 @@ func readLine(in *bufio.Reader) (line []byte, err error) {
 
 // answer carries out an order.
 func (s *server) answer(ctx context.Context, line []byte) answer {
+	// A field that is not known here may be what narrows a block.
 	var o order
-	if err := json.Unmarshal(line, &o); err != nil {
+	in := json.NewDecoder(bytes.NewReader(line))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&o); err != nil {
 		return answer{Error: "an order that is no JSON of this version: " + err.Error()}
 	}
 	if len(o.Blocks) > maxBlocks || len(o.IDs) > maxBlocks {
