@@ -18,11 +18,19 @@ type Filter struct {
 	kinds    []Kind
 }
 
-// Kind is what a query asks of one kind of record: that one test of each
-// clause holds. No clause asks for nothing.
+// Kind is what a query asks of one kind of record: that every clause holds.
+// No clause asks for nothing.
 type Kind struct {
 	Layout  *Layout
-	Clauses [][]Test
+	Clauses []Clause
+}
+
+// Clause holds where one of its tests does; with Not, where none does though
+// there is a value to test. Where a store can tell only that a test may hold,
+// it leaves clauses with Not to Match.
+type Clause struct {
+	Not   bool
+	Tests []Test
 }
 
 // Test asks something of the values of one column; of a list, that one of
@@ -101,12 +109,12 @@ func kindOf(l *Layout, q testudo.Query, set *valueSet, known []bool) (*Kind, err
 		}
 		known[i] = known[i] || len(tests) > 0
 		fits = fits && len(tests) > 0
-		k.Clauses = append(k.Clauses, tests)
+		k.Clauses = append(k.Clauses, Clause{t.Not, tests})
 	}
 	if set != nil {
 		tests := set.tests(l)
 		fits = fits && len(tests) > 0
-		k.Clauses = append(k.Clauses, tests)
+		k.Clauses = append(k.Clauses, Clause{Tests: tests})
 	}
 	if !fits {
 		return nil, nil
@@ -119,24 +127,39 @@ func (f *Filter) Kinds() []Kind { return f.kinds }
 
 // Match tells whether a record of the kind fits, its time apart.
 func (k *Kind) Match(r testudo.Record, v reflect.Value) bool {
-	var c Cell
-	for _, clause := range k.Clauses {
-		fits := false
-		for i := range clause {
-			if fits = clause[i].match(k.Layout, r, v, &c); fits {
-				break
-			}
-		}
-		if !fits {
+	for i := range k.Clauses {
+		if !k.Clauses[i].holds(k.Layout, r, v) {
 			return false
 		}
 	}
 	return true
 }
 
-func (t *Test) match(l *Layout, r testudo.Record, v reflect.Value, c *Cell) bool {
-	l.Get(t.Column, v, c)
-	return t.Cell(&l.Columns[t.Column], c) && (t.Sure == nil || t.Sure(r))
+func (q *Clause) holds(l *Layout, r testudo.Record, v reflect.Value) bool {
+	var c Cell
+	some := false
+	for i := range q.Tests {
+		t := &q.Tests[i]
+		l.Get(t.Column, v, &c)
+		if t.Cell(&l.Columns[t.Column], &c) && (t.Sure == nil || t.Sure(r)) {
+			return !q.Not
+		}
+		some = some || c.some(l.Columns[t.Column].Type)
+	}
+	return q.Not && some
+}
+
+// some tells whether there is a value: an empty text or list is none.
+func (c *Cell) some(t Type) bool {
+	switch t {
+	case Text:
+		return c.Text != ""
+	case Texts:
+		return len(c.Texts) > 0
+	case Ints:
+		return len(c.Ints) > 0
+	}
+	return true
 }
 
 // Cell tells whether a value of the test's column fits.
@@ -177,7 +200,8 @@ func termTests(l *Layout, t testudo.Term) (tests []Test, err error) {
 	role := map[string]Role{testudo.AnyAddress: Address, testudo.AnyName: Name, testudo.AnyPrint: Print}[t.Field]
 	for i := range l.Columns {
 		c := &l.Columns[i]
-		if c.Name != t.Field && c.Role&role == 0 {
+		size := t.Field == testudo.AnySize && (c.Name == "orig_bytes" || c.Name == "resp_bytes")
+		if c.Name != t.Field && c.Role&role == 0 && !size {
 			continue
 		}
 		test, err := termTest(c, t)

@@ -33,15 +33,16 @@ func NewSearch(s Subject) *Search {
 // Kind returns what to ask of a kind of record: one clause of a test for each
 // column that can hold the subject.
 func (f *Search) Kind(l *Layout) *Kind {
-	k := &Kind{Layout: l, Clauses: [][]Test{nil}}
+	k := &Kind{Layout: l, Clauses: make([]Clause, 1)}
+	tests := &k.Clauses[0].Tests
 	for i := range l.Columns {
 		c := &l.Columns[i]
 		switch {
 		case c.Type != Text && c.Type != Texts || c.Name == "uid" || c.Name == "nanos" || c.Name == "proto":
 		case c.Role&Address != 0:
-			k.Clauses[0] = append(k.Clauses[0], Test{Column: i, Text: f.address})
+			*tests = append(*tests, Test{Column: i, Text: f.address})
 		default:
-			k.Clauses[0] = append(k.Clauses[0], Test{Column: i, Text: f.text})
+			*tests = append(*tests, Test{Column: i, Text: f.text})
 		}
 	}
 	return k

@@ -226,9 +226,10 @@ func (s *Store) Forget(ctx context.Context, subject history.Subject) (r history.
 // listed hold are removed in turns.
 func (sc *scan) forget(k *history.Kind, r *history.Receipt) error {
 	table := name(sc.read + k.Layout.Log)
-	for i := range k.Clauses[0] {
+	tests := k.Clauses[0].Tests
+	for i := range tests {
 		for {
-			cond, err := sc.condition(k.Layout, &k.Clauses[0][i], table)
+			cond, err := sc.condition(k.Layout, &tests[i], table)
 			if err != nil {
 				return err
 			}
@@ -251,7 +252,7 @@ func (sc *scan) forget(k *history.Kind, r *history.Receipt) error {
 				return err
 			}
 			r.Rows += n
-			r.Files = append(r.Files, history.FileReceipt{File: k.Layout.Log + "." + k.Layout.Columns[k.Clauses[0][i].Column].Name, Rows: n})
+			r.Files = append(r.Files, history.FileReceipt{File: k.Layout.Log + "." + k.Layout.Columns[tests[i].Column].Name, Rows: n})
 		}
 	}
 	r.Searched++

@@ -111,9 +111,12 @@ func (sc *scan) prepare(k *history.Kind) error {
 func (sc *scan) conditions(k *history.Kind, table string) (string, error) {
 	all := []string{sc.within(), sc.acknowledged()}
 	for _, clause := range k.Clauses {
+		if clause.Not {
+			continue // it may fit more than it says; Match decides
+		}
 		var some []string
-		for i := range clause {
-			cond, err := sc.condition(k.Layout, &clause[i], table)
+		for i := range clause.Tests {
+			cond, err := sc.condition(k.Layout, &clause.Tests[i], table)
 			if err != nil {
 				return "", err
 			}

@@ -238,6 +238,19 @@ func queries(b *bench) {
 		b.found("any name", 2, term(testudo.AnyName, testudo.Like, "*.evil.example"))
 		b.found("a name", 1, term(testudo.AnyName, testudo.Equal, "evil.example."))
 		b.found("a print", 1, term(testudo.AnyPrint, testudo.Equal, "0123456789ABCDEF0123456789abcdef"))
+		not := func(field string, op testudo.TermOp, text string) testudo.Query {
+			q := term(field, op, text)
+			q.Where[0].Not = true
+			return q
+		}
+		b.found("not from", 2, not("id.orig_h", testudo.Equal, "10.0.0.1"))
+		b.found("not any address", 2, not(testudo.AnyAddress, testudo.Equal, "192.0.2.1"))
+		b.found("not in a list", 0, not("answers", testudo.Equal, "198.51.100.7"))
+		b.found("not a name", 1, not(testudo.AnyName, testudo.Like, "*.evil.example"))
+		b.found("not a uid", 5, not("uid", testudo.Equal, testudo.UID(77).String()))
+		b.found("at least", 1, not("orig_bytes", testudo.Less, "1000"))
+		b.found("at most", 2, not("orig_bytes", testudo.Greater, "1000"))
+		b.found("any size", 1, term(testudo.AnySize, testudo.Greater, "1e3"))
 		b.found("more than", 1, term("orig_bytes", testudo.Greater, "1e3"))
 		b.found("less than", 2, term("orig_bytes", testudo.Less, "1000"))
 		b.found("a duration", 3, term("duration", testudo.Equal, "1s"))

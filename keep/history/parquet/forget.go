@@ -117,7 +117,7 @@ func (w *work) holdsSubject(f file, search *history.Search) (found bool, err err
 		if g >= len(f.Groups) || group.NumRows() != f.Groups[g].Rows {
 			return false, errDamaged
 		}
-		rows, err := src.clause(group.ColumnChunks(), kind.Clauses[0], newRowSet(group.NumRows()))
+		rows, err := src.clause(group.ColumnChunks(), &kind.Clauses[0], newRowSet(group.NumRows()))
 		if err != nil || rows.count > 0 {
 			return rows.count > 0, err
 		}

@@ -130,8 +130,8 @@ func (s *source) match(g int, kind *history.Kind, from, to testudo.Time) (r resu
 	group := s.file.RowGroups()[g]
 	chunks := group.ColumnChunks()
 	rows := newRowSet(group.NumRows())
-	for _, clause := range kind.Clauses {
-		found, err := s.clause(chunks, clause, rows)
+	for i := range kind.Clauses {
+		found, err := s.clause(chunks, &kind.Clauses[i], rows)
 		if err != nil {
 			r.err = err
 			return r
@@ -166,11 +166,15 @@ func newRowSet(n int64) rowSet {
 	return r
 }
 
-// clause returns those of the rows that fit one of the tests.
-func (s *source) clause(chunks []parquet.ColumnChunk, tests []history.Test, rows rowSet) (found rowSet, err error) {
+// clause returns those of the rows that fit one of the tests; with Not, the
+// others, also those that have no value.
+func (s *source) clause(chunks []parquet.ColumnChunk, clause *history.Clause, rows rowSet) (found rowSet, err error) {
 	found.in = make([]bool, len(rows.in))
-	for i := range tests {
-		t := &tests[i]
+	for i := range clause.Tests {
+		t := &clause.Tests[i]
+		if clause.Not && t.Sure != nil {
+			return rows, nil // a row that fits here may not in the end
+		}
 		if s.places[t.Column] < 0 {
 			continue
 		}
@@ -182,7 +186,19 @@ func (s *source) clause(chunks []parquet.ColumnChunk, tests []history.Test, rows
 			return found, err
 		}
 	}
+	if clause.Not {
+		return rows.without(found), nil
+	}
 	return found, nil
+}
+
+// without returns the rows that are not in other, which holds none but these.
+func (r rowSet) without(other rowSet) rowSet {
+	left := rowSet{in: make([]bool, len(r.in)), count: r.count - other.count}
+	for i := range r.in {
+		left.in[i] = r.in[i] && !other.in[i]
+	}
+	return left
 }
 
 // test adds the rows whose value in one column fits.
